@@ -1,0 +1,201 @@
+"""The inbox: one stream a shard, in which a message is safe from the 200 until its rows are committed.
+
+Comes in, from the ingress: a verified request. Left behind: a stream entry, fsynced before the 200. Out, to the drain:
+entries in the order they came, first those that a dead drain had taken and not acknowledged. A process that dies
+between taking and acknowledging leaves its entries pending, and the next drain of the shard gets them first.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import redis
+
+from shared import queues, valkey
+from shared.errors import QueueUnavailable
+from shared.providers.contract import Headers, Request
+
+# One round trip, all or nothing: rate, length, append, wake flag, counter.
+# KEYS: stream, wake flag, rate window, counters.  ARGV: max length, rate per second (0: none), wake seconds, fields...
+# Returns {"ok", 1 if the flag was raised by this call}, {"rate"} or {"full"}.
+_APPEND = """
+if tonumber(ARGV[2]) > 0 then
+  local n = server.call('INCR', KEYS[3])
+  if n == 1 then server.call('PEXPIRE', KEYS[3], 1000) end
+  if n > tonumber(ARGV[2]) then return {'rate', 0} end
+end
+if server.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {'full', 0} end
+server.call('XADD', KEYS[1], '*', 'i', ARGV[4], 's', ARGV[5], 't', ARGV[6], 'r', ARGV[7], 'b', ARGV[8])
+server.call('HINCRBY', KEYS[4], 'accepted', 1)
+if server.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return {'ok', 1} end
+return {'ok', 0}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of an append. `refused` is None, `rate` (over the source's rate) or `full` (shard too long)."""
+
+    refused: str | None
+    wake: bool  # True: the caller sends a drain order, for no other is on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message in the inbox."""
+
+    entry_id: bytes  # the stream's
+    message_id: UUID  # ours, told to the provider
+    source_id: UUID
+    received_at: datetime
+    request: Request
+
+
+def shard_of(source_id: str, tenant: str, shards: int) -> int:
+    """The shard that keeps the order of this source and tenant."""
+    return zlib.crc32(f"{source_id}\n{tenant}".encode()) % shards
+
+
+class Inbox:
+    """The inbox over one client."""
+
+    def __init__(self, client: valkey.Client, *, shards: int) -> None:
+        self.client = client
+        self.shards = shards
+        # `server.call` is Valkey's name; Redis knows it from 7.4 on as well as `redis.call`.
+        self._append = client.register_script(_APPEND.replace("server.call", "redis.call"))
+
+    def append(
+        self,
+        *,
+        message_id: UUID,
+        source_id: str,
+        tenant: str,
+        request: Request,
+        received_at: datetime,
+        max_length: int,
+        rate_per_second: int,
+    ) -> Appended:
+        """Append one message to its shard in one round trip; on return it is fsynced.
+
+        Raises:
+            QueueUnavailable: Valkey cannot take it; it may have been taken all the same (a late answer), and then the
+                provider's retry is recognised as a repeat.
+        """
+        shard = shard_of(source_id, tenant, self.shards)
+        about = orjson.dumps([request.method, request.path, request.headers.pairs(), request.remote_addr])
+        word, raised = valkey.run(
+            self._append,
+            keys=[
+                queues.inbox(shard),
+                queues.drain_wake(shard),
+                f"crossdock:rate:{source_id}",
+                queues.COUNTERS,
+            ],
+            args=[
+                max_length,
+                rate_per_second,
+                queues.WAKE_SECONDS,
+                message_id.bytes,
+                source_id,
+                int(received_at.timestamp() * 1_000_000),
+                about,
+                request.body,
+            ],
+        )
+        return Appended(None if word == b"ok" else word.decode(), bool(raised))
+
+    def take(self, shard: int, count: int, *, consumer: str = "drain") -> list[Entry]:
+        """Up to `count` entries of a shard: those left pending by a dead drain, or else new ones, in order.
+
+        Only the holder of the shard's lock calls this: all drains are one consumer, which is what makes a dead
+        one's entries the next one's first.
+
+        Raises:
+            QueueUnavailable: Valkey cannot be read.
+        """
+        stream = queues.inbox(shard)
+        try:
+            rows = self._read(stream, consumer, "0", count) or self._read(stream, consumer, ">", count)
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise QueueUnavailable(str(error)) from error
+            self._make_group(stream)
+            return self.take(shard, count, consumer=consumer)
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+        return [_entry(entry_id, fields) for entry_id, fields in rows if fields]
+
+    def acknowledge(self, shard: int, entry_ids: Sequence[bytes]) -> None:
+        """Drop entries whose rows are committed. Losing this call only has them taken again and recognised.
+
+        Raises:
+            QueueUnavailable: Valkey cannot be reached.
+        """
+        if not entry_ids:
+            return
+        stream = queues.inbox(shard)
+        try:
+            with self.client.pipeline(transaction=True) as pipe:
+                pipe.xack(stream, queues.GROUP, *entry_ids)
+                pipe.xdel(stream, *entry_ids)
+                pipe.execute()
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def length(self, shard: int) -> int:
+        """Messages of the shard that are not committed yet, pending ones included.
+
+        Raises:
+            QueueUnavailable: Valkey cannot be reached.
+        """
+        try:
+            return int(self.client.xlen(queues.inbox(shard)))
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def lower_wake(self, shard: int) -> None:
+        """Lower the shard's flag before reading, so that a message that comes while reading raises it again.
+
+        Raises:
+            QueueUnavailable: Valkey cannot be reached.
+        """
+        try:
+            self.client.delete(queues.drain_wake(shard))
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def _read(self, stream: str, consumer: str, after: str, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        answer: Any = self.client.xreadgroup(queues.GROUP, consumer, {stream: after}, count=count)
+        if not answer:
+            return []
+        rows = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))
+        return list(rows[0] if rows and isinstance(rows[0], list) else rows)
+
+    def _make_group(self, stream: str) -> None:
+        try:
+            self.client.xgroup_create(stream, queues.GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise QueueUnavailable(str(error)) from error
+
+
+def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    method, path, pairs, remote_addr = orjson.loads(fields[b"r"])
+    return Entry(
+        entry_id=entry_id,
+        message_id=UUID(bytes=fields[b"i"]),
+        source_id=UUID(fields[b"s"].decode()),
+        received_at=datetime.fromtimestamp(int(fields[b"t"]) / 1_000_000, UTC),
+        request=Request(
+            method=method,
+            path=path,
+            headers=Headers((name, value) for name, value in pairs),
+            body=fields[b"b"],
+            remote_addr=remote_addr,
+        ),
+    )

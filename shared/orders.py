@@ -1,0 +1,48 @@
+"""Work orders: how either half asks a worker to look. An order says where to look, never what is there.
+
+Left behind: one small Celery message. Losing it costs nothing: the stream and the table are the truth, and beat asks
+again.
+"""
+
+from functools import lru_cache
+
+from celery import Celery
+
+from shared import queues, valkey
+from shared.settings import Settings
+
+ORDER_EXPIRES_SECONDS = 60
+_QUEUES = {
+    queues.DRAIN: queues.INBOUND_QUEUE,
+    queues.DISPATCH: queues.DELIVERY_QUEUE,
+    queues.REPLAY_RUN: queues.SYNC_QUEUE,
+    queues.TICK: queues.SYNC_QUEUE,
+    queues.RECOVER: queues.SYNC_QUEUE,
+    queues.RETAIN: queues.SYNC_QUEUE,
+}
+
+
+@lru_cache(maxsize=4)
+def _sender(broker_url: str, timeout_seconds: float) -> Celery:
+    app = Celery("crossdock-orders", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        task_ignore_result=True,
+        broker_connection_retry=False,
+        broker_transport_options={
+            "socket_timeout": timeout_seconds,
+            "socket_connect_timeout": timeout_seconds,
+            "retry_on_timeout": False,
+        },
+        task_publish_retry=False,
+    )
+    return app
+
+
+def send(settings: Settings, task: str, *args: object) -> bool:
+    """Send a work order; whether it was sent. A broker that is down is no error here, since beat asks again."""
+    app = _sender(valkey.celery_url(settings.redis_url), settings.queue_timeout_seconds)
+    try:
+        app.send_task(task, args=args, queue=_QUEUES[task], expires=ORDER_EXPIRES_SECONDS, ignore_result=True)
+    except Exception:  # kombu wraps the transport's own errors in several unrelated classes
+        return False
+    return True

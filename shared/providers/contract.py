@@ -1,0 +1,177 @@
+"""What a provider is: a frozen record of pure functions over bytes and values.
+
+Comes in: a request as received and the source it was posted to. Comes out: a refusal or none, what the message is,
+and what it means as changes. No sockets, no database, no clock: `now`, secrets and certificates are handed in, so a
+process that dies in the middle leaves nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+JSON = Any  # a parsed JSON value
+
+
+class Headers:
+    """Request headers: names without case, every value kept, and `-` told from `_`."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name.lower(), []).append(value)
+
+    def get(self, name: str) -> str | None:
+        """The one value of `name`; `None` when it is missing or was sent more than once."""
+        values = self._values.get(name.lower(), ())
+        return values[0] if len(values) == 1 else None
+
+    def all(self, name: str) -> Sequence[str]:
+        """Every value of `name`, in the order sent."""
+        return tuple(self._values.get(name.lower(), ()))
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every header as (lower-case name, value)."""
+        return [(name, value) for name, values in self._values.items() for value in values]
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._values
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as received: the body is the raw bytes that signatures are made over."""
+
+    method: str
+    path: str  # without host, with the query string if there was one
+    headers: Headers
+    body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""  # the public URL as the provider was told it; never rebuilt from Host
+    remote_addr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a provider's functions may know of the source that was posted to."""
+
+    id: str
+    provider: str
+    secrets: tuple[bytes, ...]  # every secret that counts now, newest first; never empty for a live source
+    settings: Mapping[str, JSON] = field(default_factory=dict)  # the provider's own, e.g. tolerance_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is turned away: a value, since it is their failure and not ours.
+
+    Codes: `signature_missing`, `signature_malformed`, `signature_mismatch`, `timestamp_missing`, `timestamp_expired`,
+    `timestamp_in_future`, `header_duplicated`, `header_ambiguous`, `body_empty`, `tenant_unknown`,
+    `challenge_refused`, `method_refused`.
+    """
+
+    code: str
+    message: str
+    status: int = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer when it is not the usual `{"received": true}`, e.g. a challenge; `enqueue` says whether the
+    request is a message all the same."""
+
+    status: int
+    body: bytes
+    content_type: str
+    enqueue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What verification needs beside the request: the instant, and public keys by URL where a scheme has them."""
+
+    now: datetime
+    certificate: Callable[[str], bytes] | None = None  # PEM by vetted URL; raises EgressRefused or OSError
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a message is, before what it means."""
+
+    topic: str  # the provider's word, e.g. customers/create
+    key: bytes  # the same for every repeat of this delivery and for nothing else; hashed before it is stored
+    delivery_id: str | None  # the provider's own id of the delivery, for people to search by
+    tenant: str  # the shop or seller it concerns; "" when the provider has none
+    occurred_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One statement about one record: it is now so, or it is gone.
+
+    `kind` is a record kind of workers/inbound (`user`; `order`, ... to come). `external_id` is the provider's id as
+    text. `version` is the provider's own instant of this state: an older one never overwrites a newer one; `None`
+    falls back to when it occurred or was received. `fields` are our field names (for a user: the columns of
+    tables.users); a field that is absent is unknown and is left as it is, `None` means empty.
+    """
+
+    kind: str
+    op: Literal["upsert", "delete"]
+    external_id: str
+    version: datetime | None
+    fields: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a message means: changes in the order they hold, or why it says nothing to us (`ignored`)."""
+
+    changes: tuple[Change, ...] = ()
+    ignored: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is needed to act as the provider: used by `crossdock simulate`, the demo, the bench and the tests."""
+
+    topic: str
+    body: bytes
+    secret: bytes
+    tenant: str
+    delivery_id: str
+    now: datetime
+    url: str = ""
+    settings: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider. Adding one is a file with such a record, a line in the registry, its payloads and its test."""
+
+    name: str
+    title: str
+    # Refuses or passes the request; compares bytes in constant time and tries every secret of the source.
+    verify: Callable[[Request, Source, Evidence], Refusal | None]
+    # The tenant from headers alone, for sharding in the ingress, which parses no body. "" when not in the headers.
+    route: Callable[[Request, Source], str]
+    # What the message is. `payload` is the parsed JSON body, or None when the body is not JSON.
+    # Raises PayloadUnexpected.
+    identify: Callable[[Request, Source, JSON], Identity]
+    # What it means. Raises PayloadUnexpected.
+    transform: Callable[[Identity, JSON, Source], Outcome]
+    # Every topic that transform understands.
+    topics: tuple[str, ...]
+    # The headers a genuine request of this provider carries, signature included.
+    sign: Callable[[Sample], list[tuple[str, str]]]
+    # Tried before verify: a challenge (GET or POST) that is answered rather than queued. None: nothing special.
+    challenge: Callable[[Request, Source, Evidence], Reply | Refusal | None] | None = None
+    # Tried after verify, for providers that expect their own words back. None: the usual 200.
+    reply: Callable[[Request, Source, str], Reply] | None = None
+    # Checks a source's settings when they are set; problems as texts, none when all is well.
+    check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda settings: []
+    # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
+    has_tenants: bool = False
+    # What `user.metadata.source` and logs call it; and whether GET is meaningful.
+    methods: tuple[str, ...] = ("POST",)

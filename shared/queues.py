@@ -1,0 +1,41 @@
+"""The names that the halves call each other by: Valkey keys, Celery queues and task names.
+
+Nothing is left behind by importing this.
+"""
+
+from typing import Final
+
+# Valkey keys. All begin with `crossdock:`; Celery's own are apart.
+DIRECTORY: Final = "crossdock:sources"  # hash: source path -> sealed JSON
+DIRECTORY_VERSION: Final = "crossdock:sources:version"  # rises with every change of the directory
+REFUSALS: Final = "crossdock:refusals"  # stream, bounded
+COUNTERS: Final = "crossdock:counters"  # hash: what Prometheus shows; losing it costs history, nothing else
+DISPATCH_WAKE: Final = "crossdock:wake:dispatch"  # raised while a dispatch order is on its way
+GROUP: Final = "drain"  # the consumer group of every inbox stream
+
+
+def inbox(shard: int) -> str:
+    """The stream of one shard of the inbox."""
+    return f"crossdock:inbox:{shard}"
+
+
+def drain_wake(shard: int) -> str:
+    """Raised while a drain order for the shard is on its way."""
+    return f"crossdock:wake:drain:{shard}"
+
+
+# How long a raised flag is believed. An order that was lost with its worker is asked for again after this.
+WAKE_SECONDS: Final = 10
+
+# Celery queues, one per worker of the Procfile.
+INBOUND_QUEUE: Final = "inbound"
+DELIVERY_QUEUE: Final = "delivery"
+SYNC_QUEUE: Final = "sync"
+
+# Task names, as Flower shows them.
+DRAIN: Final = "inbound.drain"  # (shard: int)
+DISPATCH: Final = "delivery.dispatch"  # ()
+REPLAY_RUN: Final = "replay.run"  # (job_id: str)
+TICK: Final = "maintenance.tick"  # every second: wake what is due
+RECOVER: Final = "maintenance.recover"  # every minute: expired leases, the source directory
+RETAIN: Final = "maintenance.retain"  # daily: partitions ahead, retention behind

@@ -1,0 +1,168 @@
+"""Settings: one class, read once from the environment at the edge of each process and passed down.
+
+Every name is `CROSSDOCK_` + the field's name in capitals, but for `DATABASE_URL` and `REDIS_URL`. An unknown
+`CROSSDOCK_*` name is an error, so that a misspelt one cannot be silently ignored. Nothing is left behind.
+"""
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.errors import SettingsInvalid
+
+PREFIX = "CROSSDOCK_"
+
+
+class Settings(BaseSettings):
+    """All that can be set. `docs/settings.md` is generated from this class."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    # Where things are.
+    database_url: str = Field(
+        "", validation_alias="DATABASE_URL", description="PostgreSQL 18 to use. Empty: the embedded one is started."
+    )
+    redis_url: str = Field(
+        "",
+        validation_alias="REDIS_URL",
+        description="Valkey or Redis to use; it must run with appendonly and appendfsync always. Empty: embedded.",
+    )
+    data_dir: Path = Field(Path("var"), description="Folder of the embedded servers' data, keys and reports.")
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Comma separated base64 keys of 32 bytes that secrets are encrypted with; the first encrypts, all "
+        "decrypt. Empty: one is made in data_dir on first start.",
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="The least level logged.")
+    log_json: bool = Field(False, description="Log lines as JSON rather than for eyes.")
+
+    # Listening.
+    ingress_host: str = Field("127.0.0.1", description="Address the ingress listens on.")
+    ingress_port: int = Field(8080, ge=1, le=65535, description="Port the ingress listens on.")
+    ingress_workers: int = Field(2, ge=1, le=64, description="Processes of the ingress server.")
+    ingress_threads: int = Field(8, ge=1, le=256, description="Threads in each ingress process.")
+    public_url: str = Field(
+        "", description="The ingress as providers see it, e.g. https://hooks.example.com; used where a URL is signed."
+    )
+    console_host: str = Field("127.0.0.1", description="Address the admin API listens on.")
+    console_port: int = Field(8081, ge=1, le=65535, description="Port the admin API listens on.")
+    flower_host: str = Field("127.0.0.1", description="Address Flower listens on.")
+    flower_port: int = Field(5555, ge=1, le=65535, description="Port Flower listens on.")
+    flower_user: str = Field("", description="Flower's basic-auth user; needed when flower_host is not loopback.")
+    flower_password: SecretStr = Field(SecretStr(""), description="Flower's basic-auth password.")
+
+    # Taking in.
+    inbox_shards: int = Field(4, ge=1, le=256, description="Streams the inbox is split into; order holds within one.")
+    inbox_batch: int = Field(200, ge=1, le=1000, description="Messages one transaction of the drain takes.")
+    inbox_max_length: int = Field(
+        1_000_000, ge=1000, description="Messages a shard may hold undrained; past it the ingress answers 503."
+    )
+    max_body_bytes: int = Field(5_000_000, ge=1024, le=50_000_000, description="Largest body taken in; past it 413.")
+    queue_timeout_seconds: float = Field(2.0, gt=0, le=10, description="Longest wait for the queue; then 503.")
+    refusals_kept: int = Field(10_000, ge=0, le=1_000_000, description="Refused requests kept for a look, newest first.")
+
+    # Shipping out.
+    delivery_in_flight: int = Field(100, ge=1, le=1000, description="Requests one dispatcher keeps in flight.")
+    subscription_in_flight: int = Field(10, ge=1, le=1000, description="Requests in flight to one subscription.")
+    request_timeout_seconds: float = Field(30.0, gt=0, le=60, description="Longest timeout a subscription may set.")
+    dispatch_run_seconds: float = Field(20.0, gt=0, description="How long one dispatch order works before the next.")
+    soft_time_limit_seconds: float = Field(60.0, gt=0, description="Celery's soft time limit of every task.")
+    lease_seconds: float = Field(90.0, gt=0, description="How long a claimed delivery is its dispatcher's own.")
+    visibility_timeout_seconds: float = Field(300.0, gt=0, description="After this an unacknowledged order is repeated.")
+    circuit_failures: int = Field(5, ge=1, description="Straight failures that pause a subscription.")
+    circuit_pause_seconds: float = Field(30.0, gt=0, description="First pause; it doubles with each failed probe.")
+    circuit_pause_max_seconds: float = Field(900.0, gt=0, description="Longest pause between probes.")
+    disable_after: int = Field(20, ge=1, description="Default of disableAfter: straight failures that disable.")
+    disable_after_seconds: float = Field(
+        86_400.0, ge=0, description="Default of disableAfterSeconds: they must span at least this."
+    )
+    allow_http_destinations: bool = Field(False, description="Let subscriptions use http:// URLs.")
+    allowed_destination_cidrs: str = Field(
+        "", description="Comma separated networks that are reachable though private, e.g. 10.1.0.0/16 for internal CRMs."
+    )
+    shutdown_grace_seconds: float = Field(8.0, gt=0, le=300, description="Time in-flight requests get on SIGTERM.")
+
+    # Keeping.
+    keep_messages_days: int = Field(14, ge=1, description="Days raw messages are kept.")
+    keep_events_days: int = Field(30, ge=1, description="Days events and attempts are kept.")
+    keep_deliveries_days: int = Field(90, ge=1, description="Days finished deliveries are kept.")
+    keep_keys_days: int = Field(14, ge=2, description="Days a provider's delivery id is remembered as seen.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only arguments and the environment count; there is no file to forget about."""
+        return init_settings, env_settings
+
+    @model_validator(mode="after")
+    def _limits_hang_together(self) -> Self:
+        problems = []
+        ladder = [
+            ("request_timeout_seconds", self.request_timeout_seconds),
+            ("soft_time_limit_seconds", self.soft_time_limit_seconds),
+            ("lease_seconds", self.lease_seconds),
+            ("visibility_timeout_seconds", self.visibility_timeout_seconds),
+        ]
+        for (low, low_value), (high, high_value) in zip(ladder, ladder[1:], strict=False):
+            if not low_value < high_value:
+                problems.append(f"{low} ({low_value:g}) must be less than {high} ({high_value:g})")
+        if self.dispatch_run_seconds + self.request_timeout_seconds >= self.soft_time_limit_seconds:
+            problems.append("dispatch_run_seconds + request_timeout_seconds must be less than soft_time_limit_seconds")
+        try:
+            self.allowed_networks()
+        except ValueError as error:
+            problems.append(f"allowed_destination_cidrs: {error}")
+        if self.flower_host not in ("127.0.0.1", "::1", "localhost") and not (
+            self.flower_user and self.flower_password.get_secret_value()
+        ):
+            problems.append("flower_host is not loopback, so flower_user and flower_password must be set")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def allowed_networks(self) -> list[str]:
+        """The networks of `allowed_destination_cidrs`, each checked and normalised."""
+        return [str(ip_network(part.strip())) for part in self.allowed_destination_cidrs.split(",") if part.strip()]
+
+
+def unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """The `CROSSDOCK_*` names of the environment that no setting has."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def load(**overrides: object) -> Settings:
+    """Settings from the environment, `overrides` on top.
+
+    Raises:
+        SettingsInvalid: with every problem in one text, one a line.
+    """
+    problems = [f"{name}: no such setting" for name in unknown_names(os.environ)]
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in item["loc"]) or "settings"
+            problems.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
+        settings = None
+    if problems or settings is None:
+        raise SettingsInvalid("\n".join(problems))
+    return settings
+
+
+@lru_cache(maxsize=1)
+def current() -> Settings:
+    """The settings of this process, read on first use. Only the edges call this."""
+    return load()

@@ -1,0 +1,1 @@
+"""Takes in and shows; never calls out."""

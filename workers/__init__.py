@@ -1,0 +1,1 @@
+"""Does the slow and the dangerous; never serves HTTP."""
