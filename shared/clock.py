@@ -6,6 +6,10 @@ Nothing is left behind; there is nothing a dying process could lose.
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+_ISO_LENGTHS = range(8, 41)  # 20260102 to a time with nanoseconds and an offset
+_EPOCH_DIGITS = 16
+_YEAR_10000 = 253_402_300_800  # past which datetime ends
+
 
 def utc_now() -> datetime:
     """The present instant as an aware UTC datetime. Only the edges (views, task shells, CLI) call this."""
@@ -23,7 +27,7 @@ def parse_instant(text: object) -> datetime | None:
     A text without an offset is taken as UTC. Providers change offsets between deliveries of the same
     record, so versions are compared as instants and never as texts.
     """
-    if not isinstance(text, str) or not 8 <= len(text) <= 40:
+    if not isinstance(text, str) or len(text) not in _ISO_LENGTHS:
         return None
     try:
         at = datetime.fromisoformat(text.strip())
@@ -41,10 +45,10 @@ def parse_epoch(value: object, *, unit: str = "s") -> datetime | None:
     """The instant of a Unix time in seconds (`unit="s"`) or milliseconds (`"ms"`); `None` if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 16):
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= _EPOCH_DIGITS):
         return None
     seconds = int(value) / (1000 if unit == "ms" else 1)
-    if not 0 <= seconds < 253_402_300_800:  # the year 10000, past which datetime ends
+    if not 0 <= seconds < _YEAR_10000:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -1,8 +1,8 @@
 """The directory of sources: what the ingress knows, without a database.
 
-Comes in: the rows of `sources` and `integrations`. Left behind: one Valkey hash, path -> the source, its secrets sealed,
-and a version that rises. A process that dies between the commit and the publish leaves the old directory, which
-`maintenance.recover` publishes anew within a minute.
+Comes in: the rows of `sources` and `integrations`. Left behind: one Valkey hash, path -> the source, its secrets
+sealed, and a version that rises. A process that dies between the commit and the publish leaves the old directory,
+and `maintenance.recover` publishes the new one within a minute.
 """
 
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def publish(connection: Connection, client: valkey.Client) -> int:
         with client.pipeline(transaction=True) as pipe:
             pipe.delete(queues.DIRECTORY)
             if listings:
-                pipe.hset(queues.DIRECTORY, mapping=listings)  # type: ignore[arg-type]
+                pipe.hset(queues.DIRECTORY, mapping=listings)
             pipe.incr(queues.DIRECTORY_VERSION)
             return int(pipe.execute()[-1])
     except redis.RedisError as error:
@@ -91,7 +91,7 @@ def version(client: valkey.Client) -> int:
         QueueUnavailable: Valkey cannot be reached.
     """
     try:
-        return int(client.get(queues.DIRECTORY_VERSION) or 0)  # type: ignore[arg-type]
+        return int(client.get(queues.DIRECTORY_VERSION) or 0)
     except redis.RedisError as error:
         raise QueueUnavailable(str(error)) from error
 

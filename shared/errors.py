@@ -1,15 +1,15 @@
 """The exceptions of this house. Ours only: a provider's bad signature or a CRM's 500 is a value, not one of these.
 
-    CrossdockError
-    ├── SettingsInvalid        a setting is missing, unknown or contradicts another
-    ├── Unacceptable           what a person asked for cannot be done; carries a stable code and an HTTP status
-    │   ├── NotFound           not there, or not yours: the same answer, so that ids tell nothing
-    │   ├── Forbidden          the key may not do this
-    │   └── Conflict           it contradicts what is there
-    ├── PayloadUnexpected      an authentic message does not have the shape its provider documents
-    ├── SecretUndecipherable   a stored secret cannot be opened with the keys we have
-    ├── QueueUnavailable       Valkey cannot take or give a message right now
-    └── EgressRefused          an outgoing request was refused before a byte left (address, scheme, port)
+CrossdockError
+├── SettingsInvalid        a setting is missing, unknown or contradicts another
+├── Unacceptable           what a person asked for cannot be done; carries a stable code and an HTTP status
+│   ├── NotFound           not there, or not yours: the same answer, so that ids tell nothing
+│   ├── Forbidden          the key may not do this
+│   └── Conflict           it contradicts what is there
+├── PayloadUnexpected      an authentic message does not have the shape its provider documents
+├── SecretUndecipherable   a stored secret cannot be opened with the keys we have
+├── QueueUnavailable       Valkey cannot take or give a message right now
+└── EgressRefused          an outgoing request was refused before a byte left (address, scheme, port)
 """
 
 

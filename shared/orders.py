@@ -43,6 +43,6 @@ def send(settings: Settings, task: str, *args: object) -> bool:
     app = _sender(valkey.celery_url(settings.redis_url), settings.queue_timeout_seconds)
     try:
         app.send_task(task, args=args, queue=_QUEUES[task], expires=ORDER_EXPIRES_SECONDS, ignore_result=True)
-    except Exception:  # kombu wraps the transport's own errors in several unrelated classes
+    except Exception:  # noqa: BLE001  # kombu wraps the transport's own errors in several unrelated classes
         return False
     return True

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -65,7 +66,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(5_000_000, ge=1024, le=50_000_000, description="Largest body taken in; past it 413.")
     queue_timeout_seconds: float = Field(2.0, gt=0, le=10, description="Longest wait for the queue; then 503.")
-    refusals_kept: int = Field(10_000, ge=0, le=1_000_000, description="Refused requests kept for a look, newest first.")
+    refusals_kept: int = Field(
+        10_000, ge=0, le=1_000_000, description="Refused requests kept for a look, newest first."
+    )
 
     # Shipping out.
     delivery_in_flight: int = Field(100, ge=1, le=1000, description="Requests one dispatcher keeps in flight.")
@@ -74,7 +77,9 @@ class Settings(BaseSettings):
     dispatch_run_seconds: float = Field(20.0, gt=0, description="How long one dispatch order works before the next.")
     soft_time_limit_seconds: float = Field(60.0, gt=0, description="Celery's soft time limit of every task.")
     lease_seconds: float = Field(90.0, gt=0, description="How long a claimed delivery is its dispatcher's own.")
-    visibility_timeout_seconds: float = Field(300.0, gt=0, description="After this an unacknowledged order is repeated.")
+    visibility_timeout_seconds: float = Field(
+        300.0, gt=0, description="After this an unacknowledged order is repeated."
+    )
     circuit_failures: int = Field(5, ge=1, description="Straight failures that pause a subscription.")
     circuit_pause_seconds: float = Field(30.0, gt=0, description="First pause; it doubles with each failed probe.")
     circuit_pause_max_seconds: float = Field(900.0, gt=0, description="Longest pause between probes.")
@@ -84,7 +89,8 @@ class Settings(BaseSettings):
     )
     allow_http_destinations: bool = Field(False, description="Let subscriptions use http:// URLs.")
     allowed_destination_cidrs: str = Field(
-        "", description="Comma separated networks that are reachable though private, e.g. 10.1.0.0/16 for internal CRMs."
+        "",
+        description="Comma separated networks that are reachable though private, e.g. 10.1.0.0/16 for internal CRMs.",
     )
     shutdown_grace_seconds: float = Field(8.0, gt=0, le=300, description="Time in-flight requests get on SIGTERM.")
 
@@ -97,11 +103,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only arguments and the environment count; there is no file to forget about."""
         return init_settings, env_settings
@@ -115,7 +121,7 @@ class Settings(BaseSettings):
             ("lease_seconds", self.lease_seconds),
             ("visibility_timeout_seconds", self.visibility_timeout_seconds),
         ]
-        for (low, low_value), (high, high_value) in zip(ladder, ladder[1:], strict=False):
+        for (low, low_value), (high, high_value) in pairwise(ladder):
             if not low_value < high_value:
                 problems.append(f"{low} ({low_value:g}) must be less than {high} ({high_value:g})")
         if self.dispatch_run_seconds + self.request_timeout_seconds >= self.soft_time_limit_seconds:

@@ -15,8 +15,10 @@ Client = redis.Redis  # bytes in, bytes out
 
 
 def connect(redis_url: str, *, timeout_seconds: float = 2.0, max_connections: int = 64) -> Client:
-    """A client whose every call ends within `timeout_seconds`, and that retries nothing by itself: a repeated
-    append would be a second message."""
+    """A client whose every call ends within `timeout_seconds`, and that retries nothing by itself.
+
+    A repeated append would be a second message.
+    """
     return redis.Redis.from_url(
         redis_url,
         socket_timeout=timeout_seconds,

@@ -73,4 +73,4 @@ class Destination:
     title: str
     build: Callable[[Parcel, datetime], Outgoing]  # the datetime is now: timestamps are fresh on every attempt
     judge: Callable[[Answer, datetime], Judgement]
-    check_settings: Callable[[Mapping[str, Any]], list[str]] = lambda settings: []
+    check_settings: Callable[[Mapping[str, Any]], list[str]] = lambda _: []

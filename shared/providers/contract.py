@@ -79,8 +79,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer when it is not the usual `{"received": true}`, e.g. a challenge; `enqueue` says whether the
-    request is a message all the same."""
+    """What to answer when it is not the usual `{"received": true}`, e.g. a challenge.
+
+    `enqueue` says whether the request is a message all the same.
+    """
 
     status: int
     body: bytes
@@ -170,8 +172,8 @@ class Provider:
     # Tried after verify, for providers that expect their own words back. None: the usual 200.
     reply: Callable[[Request, Source, str], Reply] | None = None
     # Checks a source's settings when they are set; problems as texts, none when all is well.
-    check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda settings: []
+    check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda _: []
     # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
     has_tenants: bool = False
-    # What `user.metadata.source` and logs call it; and whether GET is meaningful.
+    # What may be posted with; GET only for challenges.
     methods: tuple[str, ...] = ("POST",)

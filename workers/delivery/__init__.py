@@ -1,0 +1,1 @@
+"""From deliveries to requests, and from replies to states."""

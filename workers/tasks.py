@@ -1,0 +1,51 @@
+"""The tasks: shells without logic. Each opens this process's context, calls the function and returns short counts.
+
+Every one is idempotent: lost, repeated or killed half-way it changes nothing that the next does not finish.
+"""
+
+from shared import queues
+from shared.clock import utc_now
+from workers.app import app
+from workers.context import context
+from workers.delivery.dispatch import dispatch
+from workers.inbound.drain import drain
+from workers.maintenance.recover import recover
+from workers.maintenance.retain import retain
+from workers.maintenance.tick import tick
+from workers.replay import run_slice
+
+
+@app.task(name=queues.DRAIN)  # type: ignore[untyped-decorator]
+def drain_shard(shard: int) -> dict[str, int]:
+    """Drain one shard of the inbox."""
+    return drain(context(), shard)
+
+
+@app.task(name=queues.DISPATCH)  # type: ignore[untyped-decorator]
+def dispatch_due() -> dict[str, int]:
+    """Ship what is due."""
+    return dispatch(context())
+
+
+@app.task(name=queues.REPLAY_RUN)  # type: ignore[untyped-decorator]
+def run_replay(job_id: str) -> dict[str, int | str]:
+    """Do the next slice of a replay job."""
+    return run_slice(context(), job_id, now=utc_now())
+
+
+@app.task(name=queues.TICK, ignore_result=True)  # type: ignore[untyped-decorator]
+def wake_due() -> dict[str, int]:
+    """Wake what is due."""
+    return tick(context(), now=utc_now())
+
+
+@app.task(name=queues.RECOVER)  # type: ignore[untyped-decorator]
+def recover_lost() -> dict[str, int]:
+    """Give back expired leases and publish the directory of sources."""
+    return recover(context(), now=utc_now())
+
+
+@app.task(name=queues.RETAIN)  # type: ignore[untyped-decorator]
+def retain_recent() -> dict[str, int]:
+    """Make the coming partitions and drop what is past its time."""
+    return retain(context(), now=utc_now())
