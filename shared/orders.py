@@ -6,6 +6,7 @@ again.
 
 from functools import lru_cache
 
+import redis
 from celery import Celery
 
 from shared import queues, valkey
@@ -46,3 +47,15 @@ def send(settings: Settings, task: str, *args: object) -> bool:
     except Exception:  # noqa: BLE001  # kombu wraps the transport's own errors in several unrelated classes
         return False
     return True
+
+
+def wake_dispatch(settings: Settings, client: valkey.Client) -> bool:
+    """Order a dispatch unless one is on its way; whether one was sent. Call it after the commit.
+
+    A Valkey that is down is no error here: the deliveries are in the table, and beat asks again.
+    """
+    try:
+        raised = client.set(queues.DISPATCH_WAKE, "1", nx=True, ex=queues.WAKE_SECONDS)
+    except redis.RedisError:
+        return False
+    return bool(raised) and send(settings, queues.DISPATCH)

@@ -11,6 +11,8 @@ DIRECTORY_VERSION: Final = "crossdock:sources:version"  # rises with every chang
 REFUSALS: Final = "crossdock:refusals"  # stream, bounded
 COUNTERS: Final = "crossdock:counters"  # hash: what Prometheus shows; losing it costs history, nothing else
 DISPATCH_WAKE: Final = "crossdock:wake:dispatch"  # raised while a dispatch order is on its way
+BEAT: Final = "crossdock:beat"  # Unix seconds of the last tick, for doctor and Prometheus
+SWEEP: Final = "crossdock:sweep"  # raised for as long as expired leases need no new look
 GROUP: Final = "drain"  # the consumer group of every inbox stream
 
 
@@ -22,6 +24,11 @@ def inbox(shard: int) -> str:
 def drain_wake(shard: int) -> str:
     """Raised while a drain order for the shard is on its way."""
     return f"crossdock:wake:drain:{shard}"
+
+
+def replay_wake(job_id: object) -> str:
+    """Raised while an order for the next slice of a replay job is on its way."""
+    return f"crossdock:wake:replay:{job_id}"
 
 
 # How long a raised flag is believed. An order that was lost with its worker is asked for again after this.

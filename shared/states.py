@@ -29,7 +29,10 @@ class DeliveryState(StrEnum):
 
 # What may follow what. A replay is the way back to pending from every state that rests.
 DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DISCARDED}),
+    # dead without an attempt: its event is past its time and gone
+    DeliveryState.PENDING: frozenset(
+        {DeliveryState.LEASED, DeliveryState.HELD, DeliveryState.DISCARDED, DeliveryState.DEAD}
+    ),
     DeliveryState.LEASED: frozenset(
         {
             DeliveryState.DELIVERED,
@@ -39,10 +42,11 @@ DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
             DeliveryState.DISCARDED,
         }
     ),
-    DeliveryState.HELD: frozenset({DeliveryState.PENDING, DeliveryState.DISCARDED}),
-    DeliveryState.DELIVERED: frozenset({DeliveryState.PENDING}),
-    DeliveryState.DEAD: frozenset({DeliveryState.PENDING}),
-    DeliveryState.DISCARDED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.HELD: frozenset({DeliveryState.PENDING, DeliveryState.DISCARDED, DeliveryState.DEAD}),
+    # a replay; it waits as held when its subscription is disabled
+    DeliveryState.DELIVERED: frozenset({DeliveryState.PENDING, DeliveryState.HELD}),
+    DeliveryState.DEAD: frozenset({DeliveryState.PENDING, DeliveryState.HELD}),
+    DeliveryState.DISCARDED: frozenset({DeliveryState.PENDING, DeliveryState.HELD}),
 }
 
 

@@ -280,6 +280,7 @@ replay_jobs = Table(
     Column("total", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("skipped", BigInteger, nullable=False),
+    Column("skipped_why", JSONB, nullable=False),
     Column("failed", BigInteger, nullable=False),
     Column("cursor", UUID(as_uuid=True)),
     Column("bound", UUID(as_uuid=True), nullable=False),
