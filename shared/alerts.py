@@ -68,14 +68,18 @@ def resolve_one(connection: Connection, alert_id: UUID, *, account_id: UUID, now
     Raises:
         NotFound: there is none of this id in the account.
     """
-    row = connection.execute(
-        select(alerts).where(alerts.c.id == alert_id, alerts.c.account_id == account_id).with_for_update()
-    ).one_or_none()
+    row = (
+        connection.execute(
+            select(alerts).where(alerts.c.id == alert_id, alerts.c.account_id == account_id).with_for_update()
+        )
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         raise NotFound("alert")
-    resolved_at = row.resolved_at or now
+    resolved_at = row["resolved_at"] or now
     connection.execute(update(alerts).where(alerts.c.id == alert_id).values(resolved_at=resolved_at))
-    return {**row._mapping, "resolved_at": resolved_at}  # noqa: SLF001  # SQLAlchemy's public name
+    return {**row, "resolved_at": resolved_at}
 
 
 def list_alerts(
@@ -97,4 +101,4 @@ def list_alerts(
         query = query.where(alerts.c.kind == kind)
     if before is not None:
         query = query.where(alerts.c.id < before)
-    return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -66,4 +66,4 @@ def list_entries(
         query = query.where(audit_log.c.subject_id == subject_id)
     if before is not None:
         query = query.where(audit_log.c.id < before)
-    return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+    return [dict(row) for row in connection.execute(query).mappings()]
