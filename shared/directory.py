@@ -45,6 +45,28 @@ def live_secrets(secrets: list[dict[str, Any]], *, now: datetime) -> list[dict[s
     return [entry for entry in secrets if (end := parse_instant(entry.get("expiresAt"))) is None or end > now]
 
 
+def snapshot(connection: Connection) -> dict[str, bytes]:
+    """The directory as the tables have it: path -> entry, the same bytes for the same rows."""
+    tenants: dict[UUID, list[str]] = {}
+    active = select(integrations).where(integrations.c.state == "active").order_by(integrations.c.id)
+    for row in connection.execute(active):
+        tenants.setdefault(row.source_id, []).append(row.external_id)
+    return {row.path: _dump(row, tenants.get(row.id, [])) for row in connection.execute(select(sources))}
+
+
+def is_published(wanted: Mapping[str, bytes], client: valkey.Client) -> bool:
+    """Whether Valkey holds exactly `wanted` and a version.
+
+    Raises:
+        QueueUnavailable: Valkey cannot be reached.
+    """
+    try:
+        held: Mapping[bytes, bytes] = client.hgetall(queues.DIRECTORY)  # type: ignore[assignment]
+    except redis.RedisError as error:
+        raise QueueUnavailable(str(error)) from error
+    return version(client) > 0 and held == {path.encode(): entry for path, entry in wanted.items()}
+
+
 def publish(connection: Connection, client: valkey.Client) -> int:
     """Write the whole directory from the tables and raise its version; the new version.
 
@@ -53,15 +75,12 @@ def publish(connection: Connection, client: valkey.Client) -> int:
     Raises:
         QueueUnavailable: Valkey cannot be reached.
     """
-    tenants: dict[UUID, list[str]] = {}
-    for row in connection.execute(select(integrations).where(integrations.c.state == "active")):
-        tenants.setdefault(row.source_id, []).append(row.external_id)
-    listings = {row.path: _dump(row, tenants.get(row.id, [])) for row in connection.execute(select(sources))}
+    listings = snapshot(connection)
     try:
         with client.pipeline(transaction=True) as pipe:
             pipe.delete(queues.DIRECTORY)
             if listings:
-                pipe.hset(queues.DIRECTORY, mapping=listings)
+                pipe.hset(queues.DIRECTORY, mapping=listings)  # type: ignore[arg-type]
             pipe.incr(queues.DIRECTORY_VERSION)
             return int(pipe.execute()[-1])
     except redis.RedisError as error:
@@ -102,11 +121,20 @@ def load(client: valkey.Client, ring: KeyRing, *, now: datetime) -> dict[str, Li
     Raises:
         QueueUnavailable: Valkey cannot be reached.
     """
+    return {path: listing(entry, ring, now=now) for path, entry in entries(client).items()}
+
+
+def entries(client: valkey.Client) -> dict[str, dict[str, Any]]:
+    """Every directory entry by path, secrets still sealed.
+
+    Raises:
+        QueueUnavailable: Valkey cannot be reached.
+    """
     try:
         raw: Mapping[bytes, bytes] = client.hgetall(queues.DIRECTORY)  # type: ignore[assignment]
     except redis.RedisError as error:
         raise QueueUnavailable(str(error)) from error
-    return {path.decode(): listing(orjson.loads(text), ring, now=now) for path, text in raw.items()}
+    return {path.decode(): orjson.loads(text) for path, text in raw.items()}
 
 
 def listing(entry: dict[str, Any], ring: KeyRing, *, now: datetime) -> Listing:
