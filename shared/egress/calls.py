@@ -1,0 +1,132 @@
+"""Upstream calls' way out: requests, behind the same guard as deliveries.
+
+Comes in: a method, a URL and limits. Comes out: a bounded reply. Each connection goes to the address that was vetted,
+with Host, SNI and the certificate's name as the URL has them; no redirects, no proxies from the environment. A process
+that dies in the middle has perhaps been heard.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import connection, connectionpool, poolmanager
+from urllib3.exceptions import NewConnectionError
+from urllib3.util import connection as sockets
+
+from shared.egress.addresses import Networks, vet
+from shared.egress.urls import look_up, target_of
+
+CONNECT_SECONDS = 5.0
+CHUNK_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an upstream answered."""
+
+    status: int
+    headers: Mapping[str, str]  # names without case
+    body: bytes
+
+
+class _Pinned:
+    """A connection that resolves once, vets every address and connects to one of those very addresses."""
+
+    networks: Networks = ()
+
+    def _new_conn(self) -> Any:
+        host, port = self._dns_host, self.port  # type: ignore[attr-defined]
+        found = look_up(host, port)
+        vet(host, found, self.networks)
+        failure: OSError | None = None
+        for address in found:
+            try:
+                return sockets.create_connection(
+                    (address, port),
+                    self.timeout,  # type: ignore[attr-defined]
+                    source_address=self.source_address,  # type: ignore[attr-defined]
+                    socket_options=self.socket_options,  # type: ignore[attr-defined]
+                )
+            except OSError as error:
+                failure = error
+        raise NewConnectionError(self, f"{host}: {failure}")  # type: ignore[arg-type]
+
+
+class _Adapter(HTTPAdapter):
+    """requests' own adapter over pinned connections."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        plain = type("PinnedHTTP", (_Pinned, connection.HTTPConnection), {"networks": self._networks})
+        secure = type("PinnedHTTPS", (_Pinned, connection.HTTPSConnection), {"networks": self._networks})
+        manager = poolmanager.PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+        manager.pool_classes_by_scheme = {
+            "http": type("PinnedHTTPPool", (connectionpool.HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("PinnedHTTPSPool", (connectionpool.HTTPSConnectionPool,), {"ConnectionCls": secure}),
+        }
+        self.poolmanager = manager
+
+
+def open_session(networks: Networks = ()) -> requests.Session:
+    """A requests session behind the guard, for one thread; close it when done."""
+    session = requests.Session()
+    session.trust_env = False
+    adapter = _Adapter(networks)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_seconds: float = 10.0,
+    max_bytes: int = 5_000_000,
+    allow_http: bool = False,
+    networks: Networks = (),
+    session: requests.Session | None = None,
+) -> Reply:
+    """The reply of an upstream, no longer than `max_bytes`, within about `timeout_seconds` in all.
+
+    Raises:
+        EgressRefused: the URL or an address of its host is refused; nothing was sent.
+        requests.RequestException: there was no whole reply (`requests.Timeout` when it took too long,
+            `requests.ConnectionError` when it was longer than `max_bytes` or broke off).
+    """
+    target_of(url, allow_http=allow_http)
+    deadline = time.monotonic() + timeout_seconds
+    own = session is None
+    session = session or open_session(networks)
+    try:
+        response = session.request(
+            method,
+            url,
+            headers=dict(headers or {}),
+            data=body,
+            timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            chunks: list[bytes] = []
+            count = 0
+            for chunk in response.iter_content(CHUNK_BYTES):
+                count += len(chunk)
+                if count > max_bytes:
+                    raise requests.ConnectionError(f"the reply is longer than {max_bytes} bytes")
+                if time.monotonic() > deadline:
+                    raise requests.Timeout(f"the reply took longer than {timeout_seconds:g} s")
+                chunks.append(chunk)
+            return Reply(response.status_code, response.headers, b"".join(chunks))
+    finally:
+        if own:
+            session.close()
