@@ -1,0 +1,74 @@
+"""Tells a provider's repeats from new deliveries, and our own second look from both.
+
+Comes in: identified messages, inside the caller's transaction. Left behind: a key for each new delivery. Two drains
+with the same key wait for each other, so that one of them sees a repeat. A process that dies before the commit leaves
+nothing, and the messages are new again.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, text
+
+from shared.states import MessageState
+from workers.inbound.reading import Inbound, Reading
+
+_KNOWN = text("SELECT CAST(id AS text) FROM messages WHERE id = ANY(CAST(:ids AS uuid[]))")
+_REMEMBER = text("""
+INSERT INTO message_keys (source_id, key, message_id, received_at)
+SELECT source_id, decode(key, 'hex'), message_id, received_at
+FROM json_to_recordset(CAST(:keys AS json)) AS k (source_id uuid, key text, message_id uuid, received_at timestamptz)
+ON CONFLICT (source_id, key) DO NOTHING
+RETURNING CAST(message_id AS text)
+""")
+_FIRST = text("""
+SELECT CAST(m.source_id AS text), encode(m.key, 'hex'), CAST(m.message_id AS text)
+FROM json_to_recordset(CAST(:keys AS json)) AS k (source_id uuid, key text)
+JOIN message_keys m ON m.source_id = k.source_id AND m.key = decode(k.key, 'hex')
+""")
+
+
+def unseen(connection: Connection, batch: Sequence[Inbound]) -> list[Inbound]:
+    """The messages of the batch that are not committed already.
+
+    One is when a drain died between its commit and its acknowledgement: it is done, and no repeat of anything.
+    """
+    ids = [str(inbound.message_id) for inbound in batch]
+    known = set(connection.execute(_KNOWN, {"ids": ids}).scalars())
+    return [inbound for inbound in batch if str(inbound.message_id) not in known]
+
+
+def mark_repeats(connection: Connection, readings: Sequence[Reading]) -> None:
+    """Remember the key of every reading, and settle those whose key was known as duplicates of the first."""
+    new = remember(connection, readings)
+    repeats = [reading for reading in readings if str(reading.inbound.message_id) not in new]
+    if not repeats:
+        return
+    first = {(source, key): message for source, key, message in connection.execute(_FIRST, _document(repeats))}
+    for reading in repeats:
+        original = first.get((str(reading.inbound.source_id), reading.key.hex()))
+        if original == str(reading.inbound.message_id):
+            continue  # its key outlived its row, which retention dropped or an operator removed: it is its own first
+        reading.settle(MessageState.DUPLICATE, "repeat", "the provider sent it again")
+        reading.duplicate_of = None if original is None else UUID(original)
+        reading.changes = ()
+
+
+def remember(connection: Connection, readings: Sequence[Reading]) -> set[str]:
+    """Remember the keys; the ids of the messages whose key was new. Of equal keys in the batch the first is."""
+    return set(connection.execute(_REMEMBER, _document(readings)).scalars())
+
+
+def _document(readings: Sequence[Reading]) -> dict[str, str]:
+    """In the order of keys, so that two drains that share some wait and never deadlock."""
+    rows = [
+        {
+            "source_id": reading.inbound.source_id,
+            "key": reading.key.hex(),
+            "message_id": reading.inbound.message_id,
+            "received_at": reading.inbound.received_at,
+        }
+        for reading in sorted(readings, key=lambda reading: (reading.inbound.source_id, reading.key))
+    ]
+    return {"keys": orjson.dumps(rows).decode()}

@@ -1,0 +1,173 @@
+"""Processes a batch of messages in the caller's transaction: from raw requests to events and deliveries.
+
+Comes in: messages, fresh or replayed. Left behind, when the caller commits: their rows and keys, the records they
+change, the events of it and a delivery for everyone who wants one. A process that dies before the commit leaves
+nothing of the batch; after it, all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from shared import logs
+from shared.directory import Listing
+from shared.events import EventDraft, emit
+from shared.providers.contract import Provider
+from shared.providers.registry import PROVIDERS
+from shared.states import MessageState
+from workers.inbound import dedupe, messages
+from workers.inbound.guard import Applied, Effect
+from workers.inbound.listings import load_listings
+from workers.inbound.reading import Inbound, Reading, identify, transform
+from workers.inbound.user_events import Origin, drafts
+from workers.inbound.users import apply_changes
+
+__all__ = ["Inbound", "Tally", "load_listings", "process"]
+
+# SQLSTATE classes of what a message's own content causes: data, integrity, program limits (an index entry too long).
+# Everything else (a lost connection, a full disk, a deadlock) is trouble that passes, and fails no message.
+_POISON_CLASSES = ("21", "22", "23", "54")
+
+_log = logs.get("inbound")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a batch, in numbers."""
+
+    processed: int = 0
+    ignored: int = 0
+    stale: int = 0
+    duplicate: int = 0
+    failed: int = 0
+    redelivered: int = 0  # committed already by a drain that died before it acknowledged
+    events: int = 0
+    deliveries: int = 0
+
+    def __add__(self, other: Self) -> "Tally":
+        mine, theirs = asdict(self), asdict(other)
+        return Tally(**{name: mine[name] + theirs[name] for name in mine})
+
+    def as_dict(self) -> dict[str, int]:
+        """The numbers by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    connection: Connection
+    listings: Mapping[UUID, Listing]
+    now: datetime
+    replay: bool
+    providers: Mapping[str, Provider]
+
+
+def process(
+    connection: Connection,
+    batch: Sequence[Inbound],
+    *,
+    listings: Mapping[UUID, Listing],
+    now: datetime,
+    replay: bool = False,
+    providers: Mapping[str, Provider] = PROVIDERS,
+) -> Tally:
+    """Process the batch in order within the caller's transaction; what became of it.
+
+    Idempotent for fresh messages: one whose row is committed is passed over. `replay` updates the rows that are
+    there instead of inserting them, and knows no repeats. A batch that PostgreSQL refuses is halved until the message
+    that it refuses stands alone; that one is failed, and the others go through.
+    """
+    return _process(_Job(connection, listings, now, replay, providers), batch)
+
+
+def _process(job: _Job, batch: Sequence[Inbound]) -> Tally:
+    if not batch:
+        return Tally()
+    try:
+        with job.connection.begin_nested():
+            return _attempt(job, batch)
+    except (DBAPIError, TypeError, ValueError, RecursionError) as error:
+        if not _is_poison(error):
+            raise
+        if len(batch) == 1:
+            _log.warning("message.refused", message_id=str(batch[0].message_id), error=_describe(error))
+            return _attempt(job, batch, refused=_describe(error))
+    middle = len(batch) // 2
+    return _process(job, batch[:middle]) + _process(job, batch[middle:])
+
+
+def _attempt(job: _Job, batch: Sequence[Inbound], *, refused: str | None = None) -> Tally:
+    fresh = batch if job.replay else dedupe.unseen(job.connection, batch)
+    tally = Tally(redelivered=len(batch) - len(fresh))
+    if not fresh:
+        return tally
+    readings = [identify(inbound, job.listings.get(inbound.source_id), job.providers) for inbound in fresh]
+    if job.replay:
+        dedupe.remember(job.connection, readings)
+    else:
+        dedupe.mark_repeats(job.connection, readings)
+    for reading in readings:
+        if refused is not None and reading.state is None:
+            reading.fail("not_storable", refused)
+        elif reading.state is None:
+            transform(reading, job.providers)
+    events = _apply(job, readings)
+    if job.replay:
+        messages.record_replay(job.connection, readings, now=job.now)
+    else:
+        messages.insert(job.connection, readings, now=job.now)
+    tally.events, tally.deliveries = emit(job.connection, events, now=job.now)
+    for reading in readings:
+        name = (reading.state or MessageState.PROCESSED).value
+        setattr(tally, name, getattr(tally, name) + 1)
+    return tally
+
+
+def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
+    """Apply what the readings mean, settle every one of them, and say what is to be told."""
+    applied = iter(
+        apply_changes(job.connection, [change for reading in readings for change in reading.changes], now=job.now)
+    )
+    events: list[EventDraft] = []
+    for reading in readings:
+        mine = [next(applied) for _ in reading.changes]
+        told = [event for one in mine for event in drafts(one, _origin(reading))]
+        events += told
+        reading.events_count = len(told)
+        if reading.state is None:
+            _settle(reading, mine)
+    return events
+
+
+def _settle(reading: Reading, applied: Sequence[Applied]) -> None:
+    if applied and all(one.effect is Effect.STALE for one in applied):
+        reading.settle(MessageState.STALE, "older_than_known", "what we know is newer")
+    else:
+        reading.settle(MessageState.PROCESSED)
+
+
+def _origin(reading: Reading) -> Origin:
+    return Origin(
+        account_id=reading.account_id,
+        message_id=reading.inbound.message_id,
+        source_id=reading.inbound.source_id,
+        provider=reading.provider,
+        occurred_at=reading.occurred_at or reading.inbound.received_at,
+        received_at=reading.inbound.received_at,
+    )
+
+
+def _is_poison(error: Exception) -> bool:
+    if isinstance(error, DBAPIError):
+        return not error.connection_invalidated and str(getattr(error.orig, "pgcode", "") or "")[:2] in _POISON_CLASSES
+    return True  # a value that cannot be written down: too deep, not UTF-8, of no JSON type
+
+
+def _describe(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"

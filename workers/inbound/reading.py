@@ -1,0 +1,167 @@
+"""Reading a message: what it is, and what it means, by its provider's pure functions.
+
+Comes in: a message and its source. Comes out: a reading, which says either what it means or why it means nothing. No
+input makes these functions raise: a message that cannot be read is `failed` with its reason, and holds up nothing.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from shared import logs
+from shared.directory import Listing
+from shared.errors import PayloadUnexpected
+from shared.providers.contract import Identity, Provider, Request
+from shared.states import MessageState
+from workers.inbound.fields import UserChange, user_change
+from workers.inbound.payload import clean_text, parse
+
+NO_ACCOUNT = UUID(int=0)  # owns the messages whose source is gone: only a superuser sees them
+REASON_CHARACTERS = 500
+
+_log = logs.get("inbound")
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message to process: fresh from the inbox, or kept and replayed."""
+
+    message_id: UUID
+    source_id: UUID
+    received_at: datetime
+    request: Request
+
+
+@dataclass(slots=True)
+class Reading:
+    """What is known of a message so far. `state` is None until something settles it."""
+
+    inbound: Inbound
+    listing: Listing | None
+    account_id: UUID
+    provider: str
+    body_digest: bytes
+    key: bytes  # SHA-256: the same for every repeat of the delivery
+    topic: str | None = None
+    tenant: str = ""
+    delivery_id: str | None = None
+    occurred_at: datetime | None = None
+    state: MessageState | None = None
+    reason_code: str | None = None
+    reason: str | None = None
+    duplicate_of: UUID | None = None
+    changes: tuple[UserChange, ...] = ()
+    events_count: int = 0
+    payload: Any = None
+    identity: Identity | None = None
+
+    def settle(self, state: MessageState, code: str | None = None, reason: str | None = None) -> None:
+        """Fix the state and why; for people, so cut to a readable length."""
+        self.state = state
+        self.reason_code = code
+        self.reason = None if reason is None else clean_text(reason)[:REASON_CHARACTERS]
+
+    def fail(self, code: str, reason: str) -> None:
+        """The message cannot be read; it stands as failed and says nothing."""
+        self.settle(MessageState.FAILED, code, reason)
+        self.changes = ()
+
+
+def identify(inbound: Inbound, listing: Listing | None, providers: Mapping[str, Provider]) -> Reading:
+    """The reading of a message as far as what it is; settled only if that already failed."""
+    body_digest = hashlib.sha256(inbound.request.body).digest()
+    reading = Reading(
+        inbound=inbound,
+        listing=listing,
+        account_id=NO_ACCOUNT if listing is None else UUID(listing.account_id),
+        provider="" if listing is None else listing.source.provider,
+        body_digest=body_digest,
+        key=b"",
+    )
+    if listing is None:
+        reading.fail("source_unknown", "its source is not there any more")
+    elif (provider := providers.get(listing.source.provider)) is None:
+        reading.fail("provider_unknown", f"there is no provider {listing.source.provider!r}")
+    else:
+        _identify(reading, provider, listing)
+    if not reading.key:
+        reading.key = _digest_of_all(inbound.request)
+    return reading
+
+
+def _identify(reading: Reading, provider: Provider, listing: Listing) -> None:
+    request = reading.inbound.request
+    reading.payload, problem = parse(request.body)
+    try:
+        identity = provider.identify(request, listing.source, reading.payload)
+    except PayloadUnexpected as error:
+        if problem is None:
+            reading.fail("payload_unexpected", str(error))
+        else:
+            reading.fail("payload_not_json", problem)
+        return
+    except Exception as error:  # noqa: BLE001  # an edge: one provider's mistake must not stop the others' messages
+        _raised(reading, error)
+        return
+    reading.identity = identity
+    reading.key = hashlib.sha256(identity.key).digest()
+    reading.topic = clean_text(identity.topic)
+    reading.tenant = clean_text(identity.tenant)
+    reading.delivery_id = None if identity.delivery_id is None else clean_text(identity.delivery_id)
+    reading.occurred_at = _aware(identity.occurred_at)
+
+
+def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
+    """Add to an identified reading what it means: its changes, or the state that settles it."""
+    listing, identity = reading.listing, reading.identity
+    if listing is None or identity is None:
+        return
+    if listing.allowed_topics is not None and identity.topic not in listing.allowed_topics:
+        reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {identity.topic}")
+        return
+    try:
+        outcome = providers[listing.source.provider].transform(identity, reading.payload, listing.source)
+        if outcome.ignored is not None:
+            reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
+            return
+        fallback = reading.occurred_at or reading.inbound.received_at
+        reading.changes = tuple(
+            user_change(
+                change,
+                account_id=reading.account_id,
+                provider=reading.provider,
+                tenant=reading.tenant,
+                version=_aware(change.version) or fallback,
+            )
+            for change in outcome.changes
+        )
+    except PayloadUnexpected as error:
+        reading.fail("payload_unexpected", str(error))
+    except Exception as error:  # noqa: BLE001  # as above
+        _raised(reading, error)
+
+
+def _raised(reading: Reading, error: Exception) -> None:
+    _log.exception(
+        "message.reading_raised",
+        message_id=str(reading.inbound.message_id),
+        provider=reading.provider,
+        topic=reading.topic,
+    )
+    reading.fail("provider_raised", f"{type(error).__name__}: {error}")
+
+
+def _digest_of_all(request: Request) -> bytes:
+    """The key of a message that cannot be identified: only a repeat to the last byte is one."""
+    digest = hashlib.sha256(f"{request.method} {request.path}\n".encode(errors="replace"))
+    for name, value in request.headers.pairs():
+        digest.update(f"{name}: {value}\n".encode(errors="replace"))
+    digest.update(b"\n" + request.body)
+    return digest.digest()
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

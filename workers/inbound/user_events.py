@@ -1,0 +1,114 @@
+"""What is told of a user's change: event drafts.
+
+Comes in: what a change did. Comes out: the events of it, none when it changed nothing. Pure; a process that dies in
+the middle leaves nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.clock import to_json
+from shared.event_types import CATALOGUE
+from shared.events import EventDraft, envelope
+from shared.users import FIELD_NAMES, deleted_user_json, user_json
+from workers.inbound.guard import Applied, Effect, Row
+
+_CONSENT = frozenset({"export_consent_given", "export_consent_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The message that a change came in."""
+
+    account_id: UUID
+    message_id: UUID
+    source_id: UUID
+    provider: str
+    occurred_at: datetime
+    received_at: datetime
+
+
+def drafts(applied: Applied, origin: Origin) -> Iterator[EventDraft]:
+    """The events of one applied change, in the order they are to be told.
+
+    A user that is created tells its tags and custom fields in `user.created` alone.
+    """
+    after = applied.after
+    if after is None or applied.effect in (Effect.UNCHANGED, Effect.STALE):
+        return
+    if applied.effect is Effect.DELETED:
+        yield _draft("user.deleted", {"user": deleted_user_json(after)}, after, origin)
+        return
+    user = user_json(after)
+    if applied.effect is Effect.CREATED:
+        yield _draft("user.created", {"user": user}, after, origin)
+        return
+    before = applied.before or after
+    changes = _changes(before, after, applied.changed)
+    yield _draft("user.updated", {"user": user, "changes": changes}, after, origin)
+    if "tags" in applied.changed:
+        yield from _tag_drafts(before, after, user, origin)
+    if "custom_fields" in applied.changed:
+        yield from _field_drafts(before, after, user, origin)
+
+
+def _tag_drafts(before: Row, after: Row, user: Mapping[str, Any], origin: Origin) -> Iterator[EventDraft]:
+    old = {tag["name"]: tag for tag in before["tags"]}
+    new = {tag["name"]: tag for tag in after["tags"]}
+    for name, tag in new.items():
+        if name not in old:
+            yield _draft("tag.added", {"user": user, "tag": tag}, after, origin)
+    for name, tag in old.items():
+        if name not in new:
+            yield _draft("tag.removed", {"user": user, "tag": tag}, after, origin)
+
+
+def _field_drafts(before: Row, after: Row, user: Mapping[str, Any], origin: Origin) -> Iterator[EventDraft]:
+    old, new = before["custom_fields"], after["custom_fields"]
+    for name in {**old, **new}:
+        if old.get(name) != new.get(name):
+            field = {"name": name, "old": old.get(name), "new": new.get(name)}
+            yield _draft("customfield.updated", {"user": user, "field": field}, after, origin)
+
+
+def _changes(before: Row, after: Row, columns: frozenset[str]) -> dict[str, dict[str, Any]]:
+    """{name in JSON: {"old", "new"}} in the order of the user's JSON."""
+    changes = {
+        name: {"old": _json(before[column]), "new": _json(after[column])}
+        for column, name in FIELD_NAMES.items()
+        if column in columns and column not in _CONSENT
+    }
+    if columns & _CONSENT:
+        changes["exportConsent"] = {"old": _consent(before), "new": _consent(after)}
+    return changes
+
+
+def _consent(row: Row) -> dict[str, Any]:
+    return {"given": row["export_consent_given"], "at": _json(row["export_consent_at"])}
+
+
+def _json(value: Any) -> Any:
+    return to_json(value) if isinstance(value, datetime) else value
+
+
+def _draft(event_type: str, data: Mapping[str, Any], user: Row, origin: Origin) -> EventDraft:
+    return EventDraft(
+        account_id=origin.account_id,
+        type=event_type,
+        body=envelope(
+            event_type=event_type,
+            data=data,
+            source=origin.provider,
+            action=CATALOGUE[event_type].action,
+            at=origin.occurred_at,
+        ),
+        occurred_at=origin.occurred_at,
+        message_id=origin.message_id,
+        source_id=origin.source_id,
+        subject_kind="user",
+        subject_id=user["id"],
+        accepted_at=origin.received_at,
+    )
