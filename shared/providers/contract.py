@@ -36,6 +36,11 @@ class Headers:
         """Every header as (lower-case name, value)."""
         return [(name, value) for name, values in self._values.items() for value in values]
 
+    def without(self, names: Iterable[str]) -> "Headers":
+        """These headers but for `names`, whose values are replaced by `[redacted]`."""
+        hidden = {name.lower() for name in names}
+        return Headers((name, "[redacted]" if name in hidden else value) for name, value in self.pairs())
+
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._values
 
@@ -69,7 +74,7 @@ class Refusal:
 
     Codes: `signature_missing`, `signature_malformed`, `signature_mismatch`, `timestamp_missing`, `timestamp_expired`,
     `timestamp_in_future`, `header_duplicated`, `header_ambiguous`, `body_empty`, `tenant_unknown`,
-    `challenge_refused`, `method_refused`.
+    `challenge_refused`, `method_refused`, `source_misconfigured` (503: the source's own settings are at fault).
     """
 
     code: str
@@ -169,11 +174,14 @@ class Provider:
     sign: Callable[[Sample], list[tuple[str, str]]]
     # Tried before verify: a challenge (GET or POST) that is answered rather than queued. None: nothing special.
     challenge: Callable[[Request, Source, Evidence], Reply | Refusal | None] | None = None
-    # Tried after verify, for providers that expect their own words back. None: the usual 200.
-    reply: Callable[[Request, Source, str], Reply] | None = None
+    # Tried after verify, with the message's id, for providers that expect their own words back or that ask a
+    # question in a signed request (Slack's url_verification). None, or an answer of None: the usual 200.
+    reply: Callable[[Request, Source, str], Reply | None] | None = None
     # Checks a source's settings when they are set; problems as texts, none when all is well.
     check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda _: []
     # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
     has_tenants: bool = False
+    # The headers that are a secret themselves (a static token) rather than a signature: never stored, never logged.
+    secret_headers: Callable[[Source], tuple[str, ...]] = lambda _: ()
     # What may be posted with; GET only for challenges.
     methods: tuple[str, ...] = ("POST",)

@@ -1,0 +1,276 @@
+"""Any provider that signs with a shared secret: everything particular to it is in the source's settings.
+
+Comes in: a request and settings such as
+`{"preset": "standard-webhooks", "topic": {"json": "type"}, "user": {"topics": ["contact.updated"], "id": "data.id"}}`.
+Comes out: what the message is, and, where the settings map it to a user, what it means. A topic that nothing maps is
+authentic and kept, and ignored. Pure; nothing is left behind.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal, Self
+from urllib.parse import parse_qs
+
+import orjson
+from pydantic import Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from shared import signatures
+from shared.errors import PayloadUnexpected
+from shared.providers import mapping, options, reading, schemes
+from shared.providers.contract import (
+    JSON,
+    Evidence,
+    Identity,
+    Outcome,
+    Provider,
+    Refusal,
+    Reply,
+    Request,
+    Sample,
+    Source,
+)
+
+Preset = Literal["hmac", "standard-webhooks", "svix", "github", "stripe", "slack"]
+
+
+class Place(options.Options):
+    """Where something stands: in a header, at a path of the JSON body, or always the same."""
+
+    header: str = ""
+    json_path: str = Field("", alias="json")
+    fixed: str = ""
+    unit: signatures.Unit = "iso"
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if sum(map(bool, (self.header, self.json_path, self.fixed))) != 1:
+            raise ValueError("one of header, json and fixed is needed")
+        return self
+
+    def find(self, request: Request, payload: JSON) -> str | None:
+        """The text that stands there, `None` when there is none."""
+        if self.fixed:
+            return self.fixed
+        if self.header:
+            return (request.headers.get(self.header) or "").strip() or None
+        return mapping.text_at(payload, self.json_path)
+
+
+# What each preset knows of its sender, where the settings say nothing else.
+_PLACES: Mapping[str, dict[str, dict[str, str]]] = {
+    "hmac": {},
+    "standard-webhooks": {
+        "dedupe": {"header": "webhook-id"},
+        "topic": {"json": "type"},
+        "occurred_at": {"json": "timestamp"},
+    },
+    "svix": {"dedupe": {"header": "svix-id"}, "topic": {"json": "type"}, "occurred_at": {"json": "timestamp"}},
+    "github": {
+        "dedupe": {"header": "X-GitHub-Delivery"},
+        "topic": {"header": "X-GitHub-Event"},
+        "tenant": {"json": "repository.full_name"},
+    },
+    "stripe": {
+        "dedupe": {"json": "id"},
+        "topic": {"json": "type"},
+        "tenant": {"json": "account"},
+        "occurred_at": {"json": "created", "unit": "s"},
+    },
+    "slack": {
+        "dedupe": {"json": "event_id"},
+        "topic": {"json": "event.type"},
+        "tenant": {"json": "team_id"},
+        "occurred_at": {"json": "event_time", "unit": "s"},
+    },
+}
+
+
+class GenericOptions(options.Options):
+    """The settings of a generic source."""
+
+    preset: Preset = "hmac"
+    scheme: dict[str, Any] = Field(default_factory=dict)
+    dedupe: Place | None = None  # None: the body's digest
+    topic: Place | None = None
+    tenant: Place | None = None
+    occurred_at: Place | None = None
+    user: mapping.UserMapping | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        known = _PLACES.get(str(given.get("preset", "hmac")), {})
+        return {name: place for name, place in known.items() if {name, to_camel(name)}.isdisjoint(given)} | given
+
+
+class Compiled(options.Options):
+    """Settings and their scheme, checked once."""
+
+    chosen: GenericOptions
+    scheme: schemes.Scheme
+
+
+@lru_cache(maxsize=256)
+def _compile(settings: bytes) -> Compiled:
+    chosen = GenericOptions.model_validate(orjson.loads(settings))
+    scheme = schemes.Scheme.model_validate(schemes.layered(chosen.preset, chosen.scheme))
+    return Compiled(chosen=chosen, scheme=scheme)
+
+
+def _compiled(settings: Mapping[str, JSON]) -> Compiled:
+    return _compile(orjson.dumps(settings))
+
+
+def _options(source: Source) -> Compiled:
+    try:
+        return _compiled(source.settings)
+    except (ValidationError, TypeError) as error:
+        raise PayloadUnexpected("the source's settings do not hold together") from error
+
+
+def check_settings(settings: Mapping[str, JSON]) -> list[str]:
+    """What is wrong with a source's settings."""
+    found = options.problems(GenericOptions, settings)
+    if found:
+        return found
+    try:
+        _compiled(settings)
+    except ValidationError as error:
+        return [f"scheme.{problem}" for problem in options.readable(error)]
+    except TypeError:
+        return ["settings: not JSON"]
+    return []
+
+
+def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
+    """Passes what the source's scheme proves genuine. Settings gone wrong refuse with 503, so that nothing is lost."""
+    try:
+        scheme = _compiled(source.settings).scheme
+    except (ValidationError, TypeError):
+        return Refusal("source_misconfigured", "The source's settings do not hold together.", status=503)
+    return schemes.verify(scheme, request, source.secrets, now=evidence.now)
+
+
+def route(request: Request, source: Source) -> str:
+    """The tenant where a header tells it; a body is not parsed for it."""
+    try:
+        tenant = _compiled(source.settings).chosen.tenant
+    except (ValidationError, TypeError):
+        return ""
+    return (tenant.find(request, None) or "") if tenant and not tenant.json_path else ""
+
+
+def identify(request: Request, source: Source, payload: JSON) -> Identity:
+    """What the settings say the message is. A body in a form field named `payload` or not in JSON has no paths.
+
+    Raises:
+        PayloadUnexpected: the topic is not where the settings say.
+    """
+    compiled = _options(source)
+    chosen = compiled.chosen
+    topic = chosen.topic.find(request, payload) if chosen.topic else "message"
+    if topic is None and chosen.preset == "slack":
+        topic = mapping.text_at(payload, "type") or _form_type(request)
+    if topic is None:
+        raise PayloadUnexpected("there is no topic where the settings say")
+    delivery_id = chosen.dedupe.find(request, payload) if chosen.dedupe else None
+    occurred = chosen.occurred_at.find(request, payload) if chosen.occurred_at else None
+    return Identity(
+        topic=topic,
+        key=_key(chosen.dedupe, delivery_id, compiled.scheme, request),
+        delivery_id=delivery_id,
+        tenant=(chosen.tenant.find(request, payload) if chosen.tenant else None) or "",
+        occurred_at=signatures.instant(occurred, chosen.occurred_at.unit) if occurred and chosen.occurred_at else None,
+    )
+
+
+def _key(place: Place | None, delivery_id: str | None, scheme: schemes.Scheme, request: Request) -> bytes:
+    """The id alone where the signature covers it; or else with the body, since anyone could have put it there."""
+    covered = place is not None and (bool(place.json_path) or place.header.lower() in scheme.signed_headers)
+    if delivery_id and covered and scheme.mode == "hmac":
+        return delivery_id.encode("utf-8", "surrogateescape")
+    return reading.unique_key(delivery_id, request.body)
+
+
+def _form_type(request: Request) -> str | None:
+    """Slack's commands and buttons come as forms; the command is their topic."""
+    try:
+        form = parse_qs(request.body.decode(), max_num_fields=100)
+    except ValueError:
+        return None
+    return "command" if "command" in form else "interaction" if "payload" in form else None
+
+
+def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
+    """The user's change that the settings map this topic to.
+
+    Raises:
+        PayloadUnexpected: the body lacks what the mapping needs.
+    """
+    user = _options(source).chosen.user
+    if user is None or not user.wants(identity.topic):
+        return Outcome(ignored=f"topic {identity.topic} is mapped to nothing")
+    return Outcome(changes=(mapping.change(user, identity.topic, payload),))
+
+
+def reply(request: Request, source: Source, message_id: str) -> Reply | None:
+    """Slack's signed url_verification is answered with its challenge and is no message; all else as usual.
+
+    Source: docs.slack.dev, reference/events/url_verification, read 2026-11.
+    """
+    del message_id
+    if source.settings.get("preset") != "slack" or b"url_verification" not in request.body:
+        return None
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return None
+    if (
+        not isinstance(body, dict)
+        or body.get("type") != "url_verification"
+        or not isinstance(body.get("challenge"), str)
+    ):
+        return None
+    return Reply(200, body["challenge"].encode("utf-8", "replace"), "text/plain; charset=utf-8")
+
+
+def secret_headers(source: Source) -> tuple[str, ...]:
+    """The header of a static token."""
+    try:
+        scheme = _compiled(source.settings).scheme
+    except (ValidationError, TypeError):
+        return ()
+    return (scheme.header,) if scheme.mode == "static_header" else ()
+
+
+def sign(sample: Sample) -> list[tuple[str, str]]:
+    """The headers of a genuine request under the sample's settings."""
+    compiled = _compiled(sample.settings)
+    headers = [("Content-Type", "application/json")]
+    signed = {compiled.scheme.id_header.lower()}
+    for place, value in (
+        (compiled.chosen.topic, sample.topic),
+        (compiled.chosen.tenant, sample.tenant),
+        (compiled.chosen.dedupe, sample.delivery_id),
+    ):
+        if place is not None and place.header and place.header.lower() not in signed:
+            headers.append((place.header, value))
+    return headers + schemes.sign(compiled.scheme, sample, headers)
+
+
+GENERIC = Provider(
+    name="generic",
+    title="Any signed webhook",
+    verify=verify,
+    route=route,
+    identify=identify,
+    transform=transform,
+    topics=(),
+    sign=sign,
+    reply=reply,
+    check_settings=check_settings,
+    secret_headers=secret_headers,
+)

@@ -1,0 +1,151 @@
+"""A user mapped from foreign JSON by dotted paths: what a generic source's settings may say of its users.
+
+Comes in: a mapping and a parsed body. Comes out: one change. Pure; nothing is left behind.
+"""
+
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from shared.clock import parse_epoch, parse_instant
+from shared.errors import PayloadUnexpected
+from shared.providers import reading
+from shared.providers.contract import JSON, Change
+from shared.providers.options import Options
+
+EPOCH_MS_FROM = 100_000_000_000  # a number of seconds this large is past the year 5000: it is milliseconds
+
+TEXT_FIELDS = {
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "fullName": "full_name",
+    "email": "email",
+    "phone": "phone",
+    "whatsappPhone": "whatsapp_phone",
+    "gender": "gender",
+    "locale": "locale",
+    "timezone": "timezone",
+    "profilePic": "profile_pic",
+    "manychatId": "manychat_id",
+    "instagramId": "instagram_id",
+    "instagramUsername": "instagram_username",
+}
+OTHER_FIELDS = {"roles": "roles", "tags": "tags", "customFields": "custom_fields", "attributes": "attributes"}
+
+
+class UserMapping(Options):
+    """Which topics speak of a user, and where its parts stand; a path is `data.email` or `$.data.email`."""
+
+    topics: tuple[str, ...] = ()
+    delete_topics: tuple[str, ...] = ()
+    id: str = Field(min_length=1)
+    fields: dict[str, str] = Field(default_factory=dict)  # our name of a field -> its path
+    version: str = ""
+
+    @field_validator("fields")
+    @classmethod
+    def _are_ours(cls, fields: dict[str, str]) -> dict[str, str]:
+        names = TEXT_FIELDS | OTHER_FIELDS
+        if unknown := [name for name in fields if name not in names]:
+            raise ValueError(f"no such field: {', '.join(unknown)}; there are {', '.join(names)}")
+        return fields
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.topics and not self.delete_topics:
+            raise ValueError("topics or deleteTopics: one topic at least is needed")
+        if twice := set(self.topics) & set(self.delete_topics):
+            raise ValueError(f"a topic either updates or deletes: {', '.join(sorted(twice))}")
+        return self
+
+    def wants(self, topic: str) -> bool:
+        """Whether the topic speaks of a user."""
+        return topic in self.topics or topic in self.delete_topics
+
+
+def at(payload: JSON, path: str) -> tuple[bool, Any]:
+    """Whether something stands at a dotted path, and what; numbers count the items of a list."""
+    value = payload
+    for step in path.removeprefix("$").removeprefix(".").split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(value):
+            value = value[int(step[:9])]
+        else:
+            return False, None
+    return True, value
+
+
+def text_at(payload: JSON, path: str) -> str | None:
+    """The text or number at a path, as text; `None` when there is neither."""
+    _, value = at(payload, path)
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def change(mapping: UserMapping, topic: str, payload: JSON) -> Change:
+    """The change that a body means.
+
+    Raises:
+        PayloadUnexpected: there is no JSON, no id, or a field of another kind than ours.
+    """
+    reading.as_object(payload, "the body")
+    external_id = text_at(payload, mapping.id)
+    if external_id is None:
+        raise PayloadUnexpected(f"there is no id at {mapping.id}")
+    version = _version(payload, mapping.version) if mapping.version else None
+    if topic in mapping.delete_topics:
+        return Change("user", "delete", external_id, version)
+    fields: dict[str, JSON] = {}
+    for name, path in mapping.fields.items():
+        there, value = at(payload, path)
+        if there:  # what is absent says nothing
+            fields[(TEXT_FIELDS | OTHER_FIELDS)[name]] = _field(name, value)
+    return Change("user", "upsert", external_id, version, fields)
+
+
+def _version(payload: JSON, path: str) -> Any:
+    there, value = at(payload, path)
+    if not there or value is None:
+        return None
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    unit = "ms" if number is not None and number >= EPOCH_MS_FROM else "s"
+    instant = parse_instant(value) if number is None else parse_epoch(number, unit=unit)
+    if instant is None:
+        raise PayloadUnexpected(f"there is no time at {path}")
+    return instant
+
+
+def _field(name: str, value: Any) -> JSON:
+    if name in TEXT_FIELDS:
+        if value is None:
+            return None
+        if isinstance(value, bool | dict | list):
+            raise PayloadUnexpected(f"{name} is neither a text nor a number")
+        return str(value).strip() or None
+    if name in ("roles", "tags"):
+        names = dict.fromkeys(_names(name, value))
+        return [reading.tag(one) for one in names] if name == "tags" else list(names)
+    given = {} if value is None else reading.as_object(value, name)
+    if name == "attributes":
+        return reading.with_text_ids(given)
+    return {key: _text(item) for key, item in given.items() if item is not None}
+
+
+def _names(name: str, value: Any) -> list[str]:
+    """Names from a list of texts, or from one text with commas."""
+    items = value.split(",") if isinstance(value, str) else [] if value is None else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise PayloadUnexpected(f"{name} is no list of texts")
+    return [stripped for item in items if (stripped := item.strip())]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        raise PayloadUnexpected("a custom field is neither a text nor a number")
+    return str(value)

@@ -1,0 +1,132 @@
+"""Reading foreign JSON without trusting its shape: each reader gives the value or says what is wrong with it.
+
+Comes in: parsed JSON of an authentic message. Nothing is left behind. What does not have its documented shape raises
+PayloadUnexpected with the field's name, never KeyError or TypeError, and never the value, which may be personal.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.clock import parse_instant
+from shared.errors import PayloadUnexpected
+from shared.providers.contract import JSON
+
+SAFE_INTEGER = 2**53  # past which JSON readers built on doubles lose digits
+NESTING_MAX = 64
+
+
+def as_object(value: JSON, what: str) -> Mapping[str, Any]:
+    """`value` as a JSON object.
+
+    Raises:
+        PayloadUnexpected: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise PayloadUnexpected(f"{what} is not a JSON object but {_kind(value)}")
+    return value
+
+
+def optional_object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """The object in a field, `None` when it is absent or null."""
+    value = parent.get(name)
+    return None if value is None else as_object(value, name)
+
+
+def optional_list(parent: Mapping[str, Any], name: str) -> list[Any] | None:
+    """The list in a field, `None` when it is absent or null."""
+    value = parent.get(name)
+    if value is not None and not isinstance(value, list):
+        raise PayloadUnexpected(f"{name} is not a list but {_kind(value)}")
+    return value
+
+
+def optional_text(parent: Mapping[str, Any], name: str) -> str | None:
+    """The text in a field, trimmed; `None` when it is absent, null or blank."""
+    value = parent.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise PayloadUnexpected(f"{name} is not a text but {_kind(value)}")
+    return value.strip() or None
+
+
+def text(parent: Mapping[str, Any], name: str) -> str:
+    """The text in a field that must have one."""
+    value = optional_text(parent, name)
+    if value is None:
+        raise PayloadUnexpected(f"{name} is missing")
+    return value
+
+
+def identifier(parent: Mapping[str, Any], name: str = "id") -> str:
+    """An id as text, from a JSON text or a JSON integer of any size."""
+    value = parent.get(name)
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise PayloadUnexpected(f"{name} is missing" if value in (None, "") else f"{name} is no id but {_kind(value)}")
+
+
+def optional_instant(parent: Mapping[str, Any], name: str) -> datetime | None:
+    """The instant in an ISO 8601 field; `None` when it is absent or null."""
+    value = parent.get(name)
+    if value is None:
+        return None
+    at = parse_instant(value)
+    if at is None:
+        raise PayloadUnexpected(f"{name} is no ISO 8601 time")
+    return at
+
+
+def instant(parent: Mapping[str, Any], name: str) -> datetime:
+    """The instant in an ISO 8601 field that must have one."""
+    at = optional_instant(parent, name)
+    if at is None:
+        raise PayloadUnexpected(f"{name} is missing")
+    return at
+
+
+def with_text_ids(value: JSON, *, depth: int = 0) -> JSON:
+    """`value` with every integer id, and every integer a double cannot hold, as text.
+
+    Raises:
+        PayloadUnexpected: it nests deeper than any provider's does.
+    """
+    if depth > NESTING_MAX:
+        raise PayloadUnexpected(f"the body nests deeper than {NESTING_MAX} levels")
+    if isinstance(value, dict):
+        return {
+            key: str(item)
+            if isinstance(item, int) and not isinstance(item, bool) and (key == "id" or key.endswith("_id"))
+            else with_text_ids(item, depth=depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [with_text_ids(item, depth=depth + 1) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > SAFE_INTEGER:
+        return str(value)
+    return value
+
+
+def address(**parts: str | None) -> dict[str, str | None]:
+    """An address in our words: line1, line2, city, province, postalCode, country, countryCode, company, phone."""
+    names = ("company", "line1", "line2", "city", "province", "postalCode", "country", "countryCode", "phone")
+    return {name: parts.get(name) for name in names}
+
+
+def tag(name: str) -> dict[str, str | None]:
+    """A tag of a provider that knows tags by their name only."""
+    return {"id": name, "name": name, "appliedAt": None}
+
+
+def unique_key(delivery_id: str | None, body: bytes, *more: str) -> bytes:
+    """A dedupe key for a delivery whose id is not covered by the signature: the id and the body's digest together."""
+    return "\n".join([delivery_id or "", *more, hashlib.sha256(body).hexdigest()]).encode("utf-8", "surrogateescape")
+
+
+def _kind(value: JSON) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
+    return kinds.get(type(value), "null")

@@ -1,0 +1,215 @@
+"""Robaws: client.created, client.updated. Customers and articles have endpoints, and so sources and secrets, apart.
+
+Comes in: a webhook signed with its endpoint's secret and a timestamp. Comes out: one change of one user. There is no
+client.deleted, and no complete public payload: every field but the id may be absent, and an absent one says nothing.
+
+Roles: the client's `status`, and every extra field whose name is one of the setting `role_fields` (default: role,
+roles, rol, rollen, in any case): its text, split at commas and semicolons. When the body has neither, roles are left
+as they are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from shared import signatures
+from shared.errors import PayloadUnexpected
+from shared.providers import options, reading
+from shared.providers.contract import (
+    JSON,
+    Change,
+    Evidence,
+    Identity,
+    Outcome,
+    Provider,
+    Refusal,
+    Request,
+    Sample,
+    Source,
+)
+
+TOPICS = ("client.created", "client.updated")
+HEADER = "Robaws-Signature"
+TOLERANCE_SECONDS = 300  # Source: support.robaws.com, webhooks, read 2026-11.
+TOLERANCE_MAX_SECONDS = 86_400 * 7  # whether a late retry is signed anew is not documented
+
+
+class RobawsOptions(options.Options):
+    """The settings of a Robaws source."""
+
+    tolerance_seconds: float = Field(TOLERANCE_SECONDS, gt=0, le=TOLERANCE_MAX_SECONDS)
+    role_fields: tuple[str, ...] = ("role", "roles", "rol", "rollen")
+
+
+_MAPPED = frozenset(
+    ("id", "name", "firstName", "lastName", "email", "tel", "mobile", "language", "address", "extraFields", "updatedAt")
+)
+
+
+def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
+    """`t=<unix seconds>,v1=<hex>`: HMAC-SHA256 of `t.body` under the endpoint's secret; other elements are ignored.
+
+    Source: support.robaws.com, webhooks, read 2026-11.
+    """
+    value = signatures.sole(request.headers, HEADER)
+    if isinstance(value, Refusal):
+        return value
+    if value is None:
+        return Refusal("signature_missing", f"{HEADER} is missing.")
+    pairs = signatures.elements(value)
+    times = [item for key, item in pairs if key == "t"]
+    digests = [found for key, item in pairs if key == "v1" and (found := signatures.decode(item, "hex"))]
+    if len(times) > 1:
+        return Refusal("header_duplicated", f"{HEADER} is present more than once.")
+    if not times or not digests:
+        return Refusal("signature_malformed", f"{HEADER} is not of the form t=,v1=.")
+    content = b"%s.%s" % (times[0].encode("utf-8", "surrogateescape"), request.body)
+    # The signature first: "expired" then means an authentic request that came late, which is worth telling apart.
+    if refusal := signatures.check_digests(digests, content, source.secrets, "sha256"):
+        return refusal
+    chosen = options.read(RobawsOptions, source.settings) or RobawsOptions()
+    return signatures.check_time(
+        times[0],
+        "s",
+        now=evidence.now,
+        tolerance_seconds=chosen.tolerance_seconds,
+        future_seconds=TOLERANCE_SECONDS,
+    )
+
+
+def route(request: Request, source: Source) -> str:
+    """A Robaws endpoint belongs to one company: there is no tenant."""
+    del request, source
+    return ""
+
+
+def identify(request: Request, source: Source, payload: JSON) -> Identity:
+    """What the envelope says; its id is signed with it, and is the same on every retry.
+
+    Raises:
+        PayloadUnexpected: there is no envelope.
+    """
+    del source
+    body = reading.as_object(payload, "the body")
+    event_id = reading.identifier(body)
+    times = [item for key, item in signatures.elements(request.headers.get(HEADER) or "") if key == "t"]
+    return Identity(
+        topic=reading.text(body, "event"),
+        key=event_id.encode("utf-8", "surrogateescape"),
+        delivery_id=event_id,
+        tenant="",
+        occurred_at=signatures.instant(times[0], "s") if times else None,
+    )
+
+
+def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
+    """The client as it is now.
+
+    Raises:
+        PayloadUnexpected: the body does not have the documented envelope, or a field has another type.
+    """
+    body = reading.as_object(payload, "the body")
+    if identity.topic not in TOPICS:
+        return Outcome(ignored=f"topic {identity.topic} is not handled")
+    if "data" not in body:
+        raise PayloadUnexpected("data is missing")
+    client = reading.as_object(body["data"], "data")
+    version = reading.optional_instant(client, "updatedAt")
+    chosen = options.read(RobawsOptions, source.settings) or RobawsOptions()
+    fields = _fields(client, chosen.role_fields)
+    return Outcome(changes=(Change("user", "upsert", reading.identifier(client), version, fields),))
+
+
+def _fields(client: Mapping[str, Any], role_fields: tuple[str, ...]) -> dict[str, JSON]:
+    fields: dict[str, JSON] = {}
+    # A client is a company or a person, and the name does not say which: it is never cut in two.
+    for ours, theirs in (
+        ("full_name", ("name",)),
+        ("first_name", ("firstName",)),
+        ("last_name", ("lastName",)),
+        ("email", ("email", "invoiceEmail")),
+        ("phone", ("tel", "mobile")),
+        ("locale", ("language",)),
+    ):
+        present = [name for name in theirs if name in client]
+        if present:
+            fields[ours] = next((value for name in present if (value := reading.optional_text(client, name))), None)
+    if "address" in client:
+        fields["address"] = _address(reading.optional_object(client, "address"))
+    extra = _extra_fields(client)
+    if extra is not None:
+        fields["custom_fields"] = extra
+    roles = _roles(client, extra or {}, role_fields)
+    if roles is not None:
+        fields["roles"] = roles
+    fields["attributes"] = reading.with_text_ids({name: item for name, item in client.items() if name not in _MAPPED})
+    return fields
+
+
+def _address(given: Mapping[str, Any] | None) -> dict[str, str | None] | None:
+    if given is None:
+        return None
+    return reading.address(
+        line1=reading.optional_text(given, "addressLine1"),
+        line2=reading.optional_text(given, "addressLine2"),
+        city=reading.optional_text(given, "city"),
+        postalCode=reading.optional_text(given, "postalCode"),
+        country=reading.optional_text(given, "country"),
+    )
+
+
+def _extra_fields(client: Mapping[str, Any]) -> dict[str, str] | None:
+    """Extra fields as texts: `{"Segment": {"stringValue": "B2B"}}` is `{"Segment": "B2B"}`; empty ones are left out."""
+    given = reading.optional_object(client, "extraFields")
+    if given is None:
+        return None
+    found = {}
+    for name, holder in given.items():
+        values = reading.optional_object(given, name) or {}
+        value = next((item for key, item in values.items() if key.endswith("Value") and item is not None), None)
+        if isinstance(value, bool):
+            found[name] = "true" if value else "false"
+        elif isinstance(value, str | int | float):
+            found[name] = str(value)
+        elif value is not None:
+            raise PayloadUnexpected(f"extraFields has a value of an unknown kind: {type(holder).__name__}")
+    return found
+
+
+def _roles(client: Mapping[str, Any], extra: Mapping[str, str], role_fields: tuple[str, ...]) -> list[str] | None:
+    wanted = {name.casefold() for name in role_fields}
+    texts = [value for name, value in extra.items() if name.casefold() in wanted]
+    status = reading.optional_text(client, "status")
+    if "status" not in client and not texts:
+        return None
+    parts = [part.strip() for text in texts for part in text.replace(";", ",").split(",")]
+    return list(dict.fromkeys(part for part in [status, *parts] if part))
+
+
+def check_settings(settings: Mapping[str, JSON]) -> list[str]:
+    """What is wrong with a source's settings."""
+    return options.problems(RobawsOptions, settings)
+
+
+def sign(sample: Sample) -> list[tuple[str, str]]:
+    """The headers of a genuine delivery."""
+    seconds = str(int(sample.now.timestamp()))
+    digest = signatures.digest(sample.secret, b"%s.%s" % (seconds.encode(), sample.body))
+    return [
+        ("Content-Type", "application/json"),
+        (HEADER, f"t={seconds},v1={signatures.encode(digest, 'hex')}"),
+    ]
+
+
+ROBAWS = Provider(
+    name="robaws",
+    title="Robaws",
+    verify=verify,
+    route=route,
+    identify=identify,
+    transform=transform,
+    topics=TOPICS,
+    sign=sign,
+    check_settings=check_settings,
+)

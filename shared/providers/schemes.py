@@ -1,0 +1,280 @@
+"""Signature schemes as settings: what is signed, how, and in which header. The presets are schemes written out.
+
+Comes in: a scheme, a request and the secrets. Comes out: a refusal or none. Pure; nothing is left behind.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic.alias_generators import to_snake
+
+from shared import signatures
+from shared.clock import to_json
+from shared.providers.contract import JSON, Headers, Refusal, Request, Sample
+from shared.providers.options import Options
+
+_TOKEN = re.compile(r"\{(body|ts|id|method|url|header:[A-Za-z0-9_-]+)\}")
+TOLERANCE_MAX_SECONDS = 86_400 * 7
+
+
+class Elements(Options):
+    """The names within a header of the form `t=1,v1=ab`."""
+
+    timestamp: str = ""
+    signatures: tuple[str, ...] = Field(min_length=1)
+
+
+class Timestamp(Options):
+    """Where the signed time is, and how far it may be off. Neither header nor element: there is none."""
+
+    header: str = ""
+    unit: signatures.Unit = "s"
+    tolerance_seconds: float = Field(300, gt=0, le=TOLERANCE_MAX_SECONDS)
+    future_seconds: float = Field(300, ge=0, le=TOLERANCE_MAX_SECONDS)
+
+
+class Scheme(Options):
+    """One way to prove where a request comes from."""
+
+    mode: Literal["hmac", "static_header", "basic"] = "hmac"
+    algorithm: signatures.Algorithm = "sha256"
+    encoding: signatures.Encoding = "hex"
+    header: str = Field("X-Webhook-Signature", min_length=1)
+    prefix: str = ""
+    elements: Elements | None = None
+    list_separator: Literal["", " ", ","] = ""
+    id_header: str = ""
+    timestamp: Timestamp | None = None
+    template: str = "{body}"
+    key_encoding: Literal["utf8", "hex", "base64", "whsec"] = "utf8"
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        tokens = _TOKEN.findall(self.template)
+        element = self.elements.timestamp if self.elements else ""
+        if self.mode == "hmac":
+            if "body" not in tokens:
+                raise ValueError("template: {body} must be in it, or the body is not protected")
+            if ("ts" in tokens) != (self.timestamp is not None):
+                raise ValueError("template and timestamp go together: {ts} is signed when there is a timestamp")
+            if self.timestamp is not None and bool(self.timestamp.header) == bool(element):
+                raise ValueError("timestamp: either its header or elements.timestamp is needed")
+            if "id" in tokens and not self.id_header:
+                raise ValueError("id_header: needed where the template has {id}")
+            if self.elements is not None and (self.prefix or self.list_separator):
+                raise ValueError("elements stand instead of prefix and list_separator")
+        return self
+
+    @property
+    def signed_headers(self) -> frozenset[str]:
+        """The lower-case names of headers that the signature covers."""
+        tokens = _TOKEN.findall(self.template)
+        names = {token.removeprefix("header:").lower() for token in tokens if token.startswith("header:")}
+        return frozenset(names | ({self.id_header.lower()} if "id" in tokens else set()))
+
+
+_SVIX: dict[str, JSON] = {
+    "encoding": "base64",
+    "prefix": "v1,",
+    "list_separator": " ",
+    "template": "{id}.{ts}.{body}",
+    "key_encoding": "whsec",
+}
+
+PRESETS: Mapping[str, dict[str, JSON]] = {
+    "hmac": {},
+    # Source: github.com/standard-webhooks, spec, read 2026-11.
+    "standard-webhooks": {
+        **_SVIX,
+        "header": "webhook-signature",
+        "id_header": "webhook-id",
+        "timestamp": {"header": "webhook-timestamp"},
+    },
+    # Source: docs.svix.com, receiving/verifying-payloads, read 2026-11.
+    "svix": {
+        **_SVIX,
+        "header": "svix-signature",
+        "id_header": "svix-id",
+        "timestamp": {"header": "svix-timestamp"},
+    },
+    # Source: docs.github.com, webhooks/using-webhooks/validating-webhook-deliveries, read 2026-11. The older sha1
+    # header is no fallback: whoever could forge it would.
+    "github": {"header": "X-Hub-Signature-256", "prefix": "sha256="},
+    # Source: docs.stripe.com, webhooks/signature, read 2026-11. The key is the whole whsec_ text.
+    "stripe": {
+        "header": "Stripe-Signature",
+        "elements": {"timestamp": "t", "signatures": ["v1"]},
+        "timestamp": {},
+        "template": "{ts}.{body}",
+    },
+    # Source: docs.slack.dev, authentication/verifying-requests-from-slack, read 2026-11.
+    "slack": {
+        "header": "X-Slack-Signature",
+        "prefix": "v0=",
+        "timestamp": {"header": "X-Slack-Request-Timestamp"},
+        "template": "v0:{ts}:{body}",
+    },
+}
+
+
+def layered(preset: str, own: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The preset's scheme with a source's own words on top, one level deep."""
+    scheme = dict(PRESETS[preset])
+    for name, value in own.items():
+        below = scheme.get(to_snake(name))
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = {**below, **{to_snake(key): item for key, item in value.items()}}  # noqa: PLW2901
+        scheme[to_snake(name)] = value
+    return scheme
+
+
+def verify(scheme: Scheme, request: Request, secrets: Sequence[bytes], *, now: datetime) -> Refusal | None:
+    """Passes a request that the scheme proves genuine under one of the secrets."""
+    value = signatures.sole(request.headers, "Authorization" if scheme.mode == "basic" else scheme.header)
+    if isinstance(value, Refusal):
+        return value
+    if value is None:
+        return Refusal("signature_missing", f"{scheme.header} is missing.")
+    if scheme.mode == "static_header":
+        return signatures.check_token(value.removeprefix(scheme.prefix).strip(), secrets)
+    if scheme.mode == "basic":
+        return _check_basic(value, secrets)
+    return _check_hmac(scheme, value, request, secrets, now)
+
+
+def _check_basic(value: str, secrets: Sequence[bytes]) -> Refusal | None:
+    """The secret is the whole `user:password`."""
+    kind, _, rest = value.partition(" ")
+    pair = signatures.decode(rest.strip(), "base64") if kind.lower() == "basic" else None
+    if pair is None:
+        return Refusal("signature_malformed", "Authorization is not Basic.")
+    return signatures.check_token(pair.decode("utf-8", "surrogateescape"), secrets)
+
+
+def _check_hmac(
+    scheme: Scheme, value: str, request: Request, secrets: Sequence[bytes], now: datetime
+) -> Refusal | None:
+    found = _given(scheme, value)
+    if isinstance(found, Refusal):
+        return found
+    digests, stamp = found
+    if scheme.timestamp is not None and scheme.timestamp.header:
+        outer = signatures.sole(request.headers, scheme.timestamp.header)
+        if isinstance(outer, Refusal):
+            return outer
+        stamp = outer
+    if scheme.timestamp is not None and not stamp:
+        return Refusal("timestamp_missing", "The signed timestamp is missing.")
+    delivery_id = signatures.sole(request.headers, scheme.id_header) if scheme.id_header else None
+    if isinstance(delivery_id, Refusal):
+        return delivery_id
+    # With a dot in the id, "id.ts.body" could be cut in two ways.
+    if "{id}" in scheme.template and (not delivery_id or "." in delivery_id):
+        return Refusal("signature_malformed", f"{scheme.id_header} is missing or malformed.")
+    content = fill(scheme.template, request, stamp=stamp or "", delivery_id=delivery_id or "")
+    keys = [key for secret in secrets if (key := key_of(secret, scheme.key_encoding))]
+    if refusal := signatures.check_digests(digests, content, keys, scheme.algorithm):
+        return refusal
+    if scheme.timestamp is None:
+        return None
+    return signatures.check_time(
+        stamp,
+        scheme.timestamp.unit,
+        now=now,
+        tolerance_seconds=scheme.timestamp.tolerance_seconds,
+        future_seconds=scheme.timestamp.future_seconds,
+    )
+
+
+def _given(scheme: Scheme, value: str) -> tuple[list[bytes], str | None] | Refusal:
+    """The digests and the timestamp in the signature header; malformed ones are left out, and one must be left."""
+    stamp = None
+    if scheme.elements is not None:
+        pairs = signatures.elements(value)
+        texts = [item for key, item in pairs if key in scheme.elements.signatures]
+        times = [item for key, item in pairs if scheme.elements.timestamp and key == scheme.elements.timestamp]
+        if len(times) > 1:
+            return Refusal("header_duplicated", f"{scheme.header} is present more than once.")
+        stamp = times[0] if times else None
+    else:
+        entries = value.split(scheme.list_separator) if scheme.list_separator else [value]
+        texts = [entry[len(scheme.prefix) :] for entry in entries if entry.startswith(scheme.prefix)]
+        if texts and not scheme.list_separator and (refusal := signatures.single(texts[0], scheme.header)):
+            return refusal
+    digests = [found for text in texts if (found := signatures.decode(text.strip(), scheme.encoding))]
+    if not digests:
+        return Refusal("signature_malformed", f"{scheme.header} holds no signature of the agreed form.")
+    return digests, stamp
+
+
+def fill(template: str, request: Request, *, stamp: str, delivery_id: str) -> bytes:
+    """The signed bytes: the template with its tokens replaced once, the body as it came."""
+    out = []
+    for index, part in enumerate(_TOKEN.split(template)):
+        if index % 2 == 0:
+            out.append(part.encode())
+        elif part == "body":
+            out.append(request.body)
+        else:
+            if part == "ts":
+                text = stamp
+            elif part == "id":
+                text = delivery_id
+            elif part == "method":
+                text = request.method
+            elif part == "url":
+                text = request.url
+            else:
+                text = request.headers.get(part.removeprefix("header:")) or ""
+            out.append(text.encode("utf-8", "surrogateescape"))
+    return b"".join(out)
+
+
+def key_of(secret: bytes, encoding: str) -> bytes | None:
+    """The HMAC key that a secret spells; `None` when it is malformed, and then it fits nothing."""
+    try:
+        if encoding == "whsec":
+            return signatures.whsec_key(secret)
+        if encoding == "hex":
+            return binascii.unhexlify(secret)
+        if encoding == "base64":
+            return base64.b64decode(secret, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return secret
+
+
+def sign(scheme: Scheme, sample: Sample, given: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+    """The headers that prove a request genuine under the scheme, which may sign some of the `given` ones too."""
+    secret = sample.secret
+    if scheme.mode == "basic":
+        return [("Authorization", f"Basic {signatures.encode(secret, 'base64')}")]
+    if scheme.mode == "static_header":
+        return [(scheme.header, scheme.prefix + secret.decode())]
+    headers: list[tuple[str, str]] = []
+    stamp = _stamp(sample.now, scheme.timestamp.unit) if scheme.timestamp else ""
+    if scheme.id_header:
+        headers.append((scheme.id_header, sample.delivery_id))
+    if scheme.timestamp and scheme.timestamp.header:
+        headers.append((scheme.timestamp.header, stamp))
+    request = Request("POST", "", Headers([*given, *headers]), sample.body, url=sample.url)
+    content = fill(scheme.template, request, stamp=stamp, delivery_id=sample.delivery_id)
+    digest = signatures.digest(key_of(secret, scheme.key_encoding) or b"", content, scheme.algorithm)
+    value = scheme.prefix + signatures.encode(digest, scheme.encoding)
+    if scheme.elements is not None:
+        time = f"{scheme.elements.timestamp}={stamp}," if scheme.elements.timestamp else ""
+        value = f"{time}{scheme.elements.signatures[0]}={value}"
+    return [*headers, (scheme.header, value)]
+
+
+def _stamp(now: datetime, unit: signatures.Unit) -> str:
+    if unit == "iso":
+        return to_json(now)
+    if unit == "http-date":
+        return now.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    return str(int(now.timestamp() * (1000 if unit == "ms" else 1)))
