@@ -1,0 +1,1 @@
+"""The demo: webhooks, good and bad, through the whole way, and a reckoning at the end."""
