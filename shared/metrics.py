@@ -100,7 +100,8 @@ class _Scrape(Collector):
         yield from _part("crossdock_database_up", "Whether PostgreSQL answers.", self._database)
 
     def _queue(self) -> Iterator[Metric]:
-        yield from _counters(self.client.hgetall(queues.COUNTERS))
+        held: Any = self.client.hgetall(queues.COUNTERS)
+        yield from _counters(held)
         beat: Any = self.client.get(queues.BEAT)
         if beat is not None:
             yield _gauge("crossdock_beat_age_seconds", "Since the last tick.", self.now.timestamp() - int(beat))
@@ -116,7 +117,7 @@ class _Scrape(Collector):
         for shard in (shard for shard, exists in enumerate(there) if exists):
             first: Any = self.client.xrange(queues.inbox(shard), count=1)
             since = int(first[0][0].partition(b"-")[0]) / 1000 if first else self.now.timestamp()
-            waiting.add_metric([str(shard)], self.client.xlen(queues.inbox(shard)))  # type: ignore[arg-type]
+            waiting.add_metric([str(shard)], self.client.xlen(queues.inbox(shard)))
             oldest.add_metric([str(shard)], max(0.0, self.now.timestamp() - since))
         yield waiting
         yield oldest

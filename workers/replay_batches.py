@@ -16,12 +16,12 @@ from sqlalchemy import Connection, text
 
 from shared.crypto import KeyRing
 from shared.events import patterns_of
-from shared.providers.contract import Headers, Request
 from shared.redelivery import MOVED, redeliver
 from shared.replay_filters import Filters, states_of, where
 from shared.states import MessageState
 from workers.inbound.listings import load_listings
-from workers.inbound.process import Inbound, process
+from workers.inbound.messages import restore
+from workers.inbound.process import process
 
 # Items one transaction takes: a few tens of milliseconds of work each.
 BATCH_SIZES: Final = {"deliveries": 500, "events": 200, "messages": 100}
@@ -141,29 +141,25 @@ def _messages(connection: Connection, ring: KeyRing, ids: Sequence[UUID], filter
             WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
         """),
         {"ids": [str(value) for value in ids]},
-    ).all()
+    ).mappings()
     listings = load_listings(connection, ring, now)
     states = set(states_of("messages", filters))
     batch, again = Batch(), []
     for row in rows:
-        if row.state not in states:
+        message = restore(dict(row))
+        if row["state"] not in states:
             batch.skipped["changed"] += 1
-        elif row.body is None:
-            batch.skipped["duplicate" if row.state == MessageState.DUPLICATE else "expired"] += 1
-        elif row.source_id not in listings:
+        elif message is None:
+            batch.skipped["duplicate" if row["state"] == MessageState.DUPLICATE else "expired"] += 1
+        elif message.source_id not in listings:
             batch.skipped["source_deleted"] += 1
         else:
-            request = Request(
-                method=row.method, path=row.path, headers=Headers(row.headers), body=bytes(row.body), remote_addr=""
-            )
-            again.append(Inbound(row.id, row.source_id, row.received_at, request))
-    batch.skipped["changed"] += len(ids) - len(rows)
-    batch.skipped = +batch.skipped
+            again.append(message)
     if again:
         tally = process(connection, again, listings=listings, now=now, replay=True)
-        batch.failed = tally.states[MessageState.FAILED]
-        batch.done = len(again) - batch.failed
-        batch.deliveries = tally.deliveries
+        batch.done, batch.failed, batch.deliveries = len(again) - tally.failed, tally.failed, tally.deliveries
+    if vanished := len(ids) - len(again) - batch.skipped.total():
+        batch.skipped["changed"] += vanished
     return batch
 
 
