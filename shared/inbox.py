@@ -120,7 +120,13 @@ class Inbox:
         """
         stream = queues.inbox(shard)
         try:
-            rows = self._read(stream, consumer, "0", count) or self._read(stream, consumer, ">", count)
+            while rows := self._read(stream, consumer, "0", count) or self._read(stream, consumer, ">", count):
+                entries = [_entry(entry_id, fields) for entry_id, fields in rows if fields]
+                gone = [entry_id for entry_id, fields in rows if not fields]
+                if gone:  # taken, then deleted by hand: left pending it would come back for ever
+                    self.client.xack(stream, queues.GROUP, *gone)
+                if entries:
+                    return entries
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise QueueUnavailable(str(error)) from error
@@ -128,7 +134,7 @@ class Inbox:
             return self.take(shard, count, consumer=consumer)
         except redis.RedisError as error:
             raise QueueUnavailable(str(error)) from error
-        return [_entry(entry_id, fields) for entry_id, fields in rows if fields]
+        return []
 
     def acknowledge(self, shard: int, entry_ids: Sequence[bytes]) -> None:
         """Drop entries whose rows are committed. Losing this call only has them taken again and recognised.

@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from shared.clock import parse_instant, to_json
 from shared.errors import PayloadUnexpected
 from shared.providers.contract import Change
 from shared.users import OBJECT_FIELDS, TEXT_FIELDS, TIME_FIELDS
+from workers.inbound.payload import clean_text, scrub
 
 ID_CHARACTERS = 255  # an index entry holds 2,700 bytes; what is longer than this is no id
 
@@ -47,9 +50,21 @@ def user_change(change: Change, *, account_id: UUID, provider: str, tenant: str,
         raise PayloadUnexpected(f"there are no records of kind {change.kind!r}")
     if not 0 < len(change.external_id) <= ID_CHARACTERS or len(tenant) > ID_CHARACTERS:
         raise PayloadUnexpected(f"an id has 1 to {ID_CHARACTERS} characters")
-    key = UserKey(account_id, provider, tenant, _text(change.external_id) or "")
+    key = UserKey(account_id, provider, tenant, clean_text(change.external_id))
     fields = {name: _check(name, value) for name, value in change.fields.items()}
-    return UserChange(key, change.op, version, fields)
+    return UserChange(key, change.op, version, _storable(fields))
+
+
+def _storable(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as they can be written down: tried here, where one message fails, and not a whole batch."""
+    try:
+        written = orjson.dumps([[[[[fields]]]]])  # as deep as the envelope will hold them
+    except TypeError as error:
+        raise PayloadUnexpected(f"its fields cannot be written as JSON: {error}") from error
+    if b"\\u0000" not in written:
+        return fields
+    cleaned: dict[str, Any] = scrub(fields)
+    return cleaned
 
 
 def _check(name: str, value: Any) -> Any:

@@ -37,7 +37,7 @@ def _parse_slowly(body: bytes) -> tuple[JSON, str | None]:
         return None, "the body is empty"
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_int=_integer, parse_constant=_refuse)
-        return _scrub(value), None
+        return scrub(value), None
     except UnicodeDecodeError:
         return None, "the body is not UTF-8"
     except RecursionError:
@@ -53,6 +53,17 @@ def clean_text(text: str) -> str:
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
+def scrub(value: JSON) -> JSON:
+    """`value` with every text in it, names included, as PostgreSQL can store it."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(key): scrub(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [scrub(item) for item in value]
+    return value
+
+
 def _integer(digits: str) -> int | str:
     # Compared as text first: Python refuses to convert thousands of digits.
     if len(digits) <= len("18446744073709551615"):
@@ -64,13 +75,3 @@ def _integer(digits: str) -> int | str:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _scrub(value: JSON) -> JSON:
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, dict):
-        return {clean_text(key): _scrub(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_scrub(item) for item in value]
-    return value

@@ -91,7 +91,7 @@ def _process(job: _Job, batch: Sequence[Inbound]) -> Tally:
     try:
         with job.connection.begin_nested():
             return _attempt(job, batch)
-    except (DBAPIError, TypeError, ValueError, RecursionError) as error:
+    except DBAPIError as error:
         if not _is_poison(error):
             raise
         if len(batch) == 1:
@@ -162,12 +162,9 @@ def _origin(reading: Reading) -> Origin:
     )
 
 
-def _is_poison(error: Exception) -> bool:
-    if isinstance(error, DBAPIError):
-        return not error.connection_invalidated and str(getattr(error.orig, "pgcode", "") or "")[:2] in _POISON_CLASSES
-    return True  # a value that cannot be written down: too deep, not UTF-8, of no JSON type
+def _is_poison(error: DBAPIError) -> bool:
+    return not error.connection_invalidated and str(getattr(error.orig, "pgcode", None))[:2] in _POISON_CLASSES
 
 
-def _describe(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+def _describe(error: DBAPIError) -> str:
+    return f"{type(error.orig).__name__}: {str(error.orig).strip().partition(chr(10))[0]}"

@@ -17,7 +17,8 @@ from workers.inbound.fields import UserChange, UserKey
 from workers.inbound.guard import Applied, Row, apply
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
-_TYPES: Final = {column.name: column.type.compile(dialect=_DIALECT) for column in users.columns}
+# SQLAlchemy's names are a subclass of str, which orjson refuses as keys.
+_TYPES: Final = {f"{column.name}": column.type.compile(dialect=_DIALECT) for column in users.columns}
 _COLUMNS: Final = tuple(_TYPES)
 _FIXED: Final = ("id", "account_id", "provider", "tenant", "external_id")
 _RECORD: Final = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
