@@ -5,18 +5,23 @@ between the commit and `publish` leaves the ingress with the old directory for a
 """
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
+import click
 from sqlalchemy import Connection, Engine
 
-from shared import directory, valkey
+from cli import stack
+from shared import audit, directory, valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing, load_ring
 from shared.db.engine import make_engine, transaction
-from shared.settings import Settings
+from shared.errors import QueueUnavailable
+from shared.settings import Settings, current
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,39 @@ class Station:
         with transaction(self.engine) as connection:
             yield connection
 
+    def note(
+        self,
+        connection: Connection,
+        action: str,
+        subject_id: UUID,
+        *,
+        account_id: UUID | None,
+        detail: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Write the audit log's line, in the transaction of the deed; `action` is `noun.verbed`."""
+        audit.record(
+            connection,
+            account_id=account_id,
+            actor=self.actor,
+            action=action,
+            subject_kind=action.partition(".")[0],
+            subject_id=subject_id,
+            reason=reason,
+            detail=detail,
+            now=self.now(),
+        )
+
     def publish(self) -> None:
-        """Tell the ingress of changed sources and integrations; call it after the commit."""
-        with self.engine.connect() as connection:
-            directory.publish(connection, self.client)
+        """Tell the ingress of changed sources and integrations; call it after the commit.
+
+        The change stands whether Valkey answers or not; if not, the maintenance tells the ingress later.
+        """
+        try:
+            with self.engine.connect() as connection:
+                directory.publish(connection, self.client)
+        except QueueUnavailable as error:
+            click.echo(f"warning: the ingress could not be told, and learns of it within a minute: {error}", err=True)
 
     def now(self) -> datetime:
         """The present instant; the one place where a command asks for it."""
@@ -55,6 +89,17 @@ def opened(settings: Settings) -> Iterator[Station]:
     finally:
         client.close()
         engine.dispose()
+
+
+@contextmanager
+def at_work() -> Iterator[Station]:
+    """The station of this environment: DATABASE_URL and REDIS_URL, or the servers of a running `crossdock up`.
+
+    Raises:
+        NotRunning: there are none.
+    """
+    with opened(stack.locate(current())) as station:
+        yield station
 
 
 def _login() -> str:

@@ -5,10 +5,9 @@ Left behind: whole revisions. Killed in the middle, it leaves the ones that were
 
 import click
 
-from cli import output, stack
-from cli.station import opened
+from cli import output
+from cli.station import at_work
 from shared.db import migrate
-from shared.settings import current
 
 
 @click.command("migrate")
@@ -22,7 +21,7 @@ def command(as_json: bool) -> None:
     \b
     DATABASE_URL=postgresql://… REDIS_URL=redis://… crossdock migrate
     """
-    with opened(stack.locate(current())) as station:
+    with at_work() as station:
         with station.engine.connect() as connection:
             before = migrate.revision(connection)
         after = migrate.migrate(station.engine, now=station.now())
