@@ -1,0 +1,163 @@
+"""Integrations: the shops and sellers of a source, each by the id its provider knows it by, with its credentials.
+
+Left behind: rows in `integrations`, in the caller's transaction, credentials sealed. The ingress learns of them by
+`directory.publish`, which the caller calls after its commit; a process that dies in between leaves that to
+`maintenance.recover`, within a minute.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.crypto import KeyRing
+from shared.db.tables import integrations, sources
+from shared.errors import Conflict, NotFound, Unacceptable
+from shared.ids import new_id
+
+STATES = ("active", "disabled")  # a disabled one's messages are refused as those of an unknown tenant
+EXTERNAL_ID_MAX = 255
+CHANGEABLE = frozenset({"state", "credentials", "detail"})
+
+
+def place(integration_id: UUID | str) -> str:
+    """What an integration's credentials are sealed to."""
+    return f"integration:{integration_id}"
+
+
+def create(
+    connection: Connection,
+    ring: KeyRing,
+    *,
+    account_id: UUID,
+    source_id: UUID,
+    external_id: str,
+    credentials: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The new integration; `has_credentials` stands for them. `external_id` is e.g. `acme.myshopify.com`.
+
+    Raises:
+        NotFound: the account has no such source.
+        Unacceptable: the external id is malformed.
+        Conflict: the source has this shop already.
+    """
+    if not 0 < len(external_id.strip()) <= EXTERNAL_ID_MAX:
+        raise Unacceptable("external_id_malformed", f"An external id has 1 to {EXTERNAL_ID_MAX} characters.")
+    owned = select(sources.c.id).where(sources.c.id == source_id, sources.c.account_id == account_id)
+    if connection.execute(owned.with_for_update(key_share=True)).one_or_none() is None:
+        raise NotFound("source")
+    integration_id = new_id()
+    row = (
+        connection.execute(
+            insert(integrations)
+            .values(
+                id=integration_id,
+                account_id=account_id,
+                source_id=source_id,
+                external_id=external_id.strip(),
+                state="active",
+                credentials=_seal(ring, integration_id, credentials),
+                detail=dict(detail or {}),
+                created_at=now,
+                updated_at=now,
+            )
+            .on_conflict_do_nothing(index_elements=["source_id", "external_id"])
+            .returning(integrations)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise Conflict("integration_exists", f"The source has an integration {external_id.strip()!r} already.")
+    return _shown(row)
+
+
+def get(connection: Connection, integration_id: UUID, *, account_id: UUID | None) -> dict[str, Any]:
+    """The integration; `account_id` None: whosever it is.
+
+    Raises:
+        NotFound: there is none of this id in the account.
+    """
+    return _shown(_row(connection, integration_id, account_id=account_id))
+
+
+def list_integrations(
+    connection: Connection,
+    *,
+    account_id: UUID | None,
+    source_id: UUID | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """The newest integrations first, older than `before`; `account_id` None: of every account."""
+    query = select(integrations).order_by(integrations.c.id.desc()).limit(limit)
+    if account_id is not None:
+        query = query.where(integrations.c.account_id == account_id)
+    if source_id is not None:
+        query = query.where(integrations.c.source_id == source_id)
+    if before is not None:
+        query = query.where(integrations.c.id < before)
+    return [_shown(row) for row in connection.execute(query).mappings()]
+
+
+def change(
+    connection: Connection,
+    ring: KeyRing,
+    integration_id: UUID,
+    *,
+    account_id: UUID,
+    changes: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """The integration after `changes`, which may have any of `CHANGEABLE`; credentials None: forgotten.
+
+    Raises:
+        NotFound: there is none of this id in the account.
+        Unacceptable: the state is unknown, or there is nothing such to change.
+    """
+    _row(connection, integration_id, account_id=account_id, lock=True)
+    if unknown := set(changes) - CHANGEABLE:
+        raise Unacceptable("field_unknown", f"Not to be changed: {', '.join(sorted(unknown))}.")
+    values = dict(changes)
+    if values.get("state", "active") not in STATES:
+        raise Unacceptable("state_unknown", f"States are: {', '.join(STATES)}.")
+    if "credentials" in values:
+        values["credentials"] = _seal(ring, integration_id, values["credentials"])
+    query = update(integrations).where(integrations.c.id == integration_id).values(**values, updated_at=now)
+    return _shown(connection.execute(query.returning(integrations)).mappings().one())
+
+
+def remove(connection: Connection, integration_id: UUID, *, account_id: UUID) -> None:
+    """Delete the integration and its credentials.
+
+    Raises:
+        NotFound: there is none of this id in the account.
+    """
+    _row(connection, integration_id, account_id=account_id, lock=True)
+    connection.execute(delete(integrations).where(integrations.c.id == integration_id))
+
+
+def _row(connection: Connection, integration_id: UUID, *, account_id: UUID | None, lock: bool = False) -> RowMapping:
+    query = select(integrations).where(integrations.c.id == integration_id)
+    if account_id is not None:
+        query = query.where(integrations.c.account_id == account_id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    if row is None:
+        raise NotFound("integration")
+    return row
+
+
+def _seal(ring: KeyRing, integration_id: UUID, credentials: Mapping[str, Any] | None) -> str | None:
+    return None if not credentials else ring.encrypt(orjson.dumps(dict(credentials)), place=place(integration_id))
+
+
+def _shown(row: RowMapping) -> dict[str, Any]:
+    shown = dict(row)
+    shown["has_credentials"] = shown.pop("credentials") is not None
+    return shown

@@ -1,0 +1,114 @@
+"""What a subscription may be set to: every value checked, before any transaction, since a URL's host is resolved.
+
+Nothing is left behind, and a dying process loses nothing.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.destinations.registry import DESTINATIONS
+from shared.egress import check_url
+from shared.errors import EgressRefused, Unacceptable
+from shared.events import CATALOGUE
+from shared.settings import Settings
+
+SCHEDULES = ("standard",)
+ORDERINGS = ("none", "strict")
+NAME_MAX = 200
+DESCRIPTION_MAX = 2000
+URL_MAX = 2000
+EVENTS_MAX = 100
+_PATTERN = re.compile(r"\*|[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.\*")
+
+# Whole numbers and seconds, each with its least and its most.
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "retry_attempts": (0, 50),
+    "retry_delay_seconds": (0, 86_400),
+    "timeout_ms": (100, 60_000),  # and at most request_timeout_seconds
+    "disable_after": (1, 1_000_000),
+    "disable_after_seconds": (0, 30 * 86_400),
+    "max_in_flight": (1, 1000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Values that a subscription may be set to, by column, and what its owner should know all the same."""
+
+    values: Mapping[str, Any]
+    warnings: tuple[str, ...] = field(default=())
+
+
+def check(settings: Settings, fields: Mapping[str, Any], *, destination: str = "webhook") -> Checked:
+    """`fields` by column name, checked and normalised. `destination` is the present one, where they do not name it.
+
+    It may wait for a name server, so no transaction is open. A host that does not resolve is a warning: it may yet.
+
+    Raises:
+        Unacceptable: a field is unknown or its value is not one it may have; the first problem found.
+    """
+    values = dict(fields)
+    destination = values.get("destination", destination)
+    if destination not in DESTINATIONS:
+        raise Unacceptable("destination_unknown", f"Destinations are: {', '.join(sorted(DESTINATIONS))}.")
+    if "settings" in values and (problems := DESTINATIONS[destination].check_settings(values["settings"])):
+        raise Unacceptable("settings_malformed", " ".join(problems))
+    if "name" in values:
+        values["name"] = _text("name", values["name"], least=1, most=NAME_MAX)
+    if "description" in values:
+        values["description"] = _text("description", values["description"] or "", least=0, most=DESCRIPTION_MAX)
+    if "events" in values:
+        values["events"] = check_events(values["events"])
+    _check_numbers(settings, values)
+    if values.get("schedule") is not None and values["schedule"] not in SCHEDULES:
+        raise Unacceptable("schedule_unknown", f"Schedules are: {', '.join(SCHEDULES)}; or null for retry_delay.")
+    if values.get("ordering", "none") not in ORDERINGS:
+        raise Unacceptable("ordering_unknown", f"Orderings are: {', '.join(ORDERINGS)}.")
+    return Checked(values, _check_url(settings, values["url"]) if "url" in values else ())
+
+
+def check_events(patterns: Sequence[str]) -> list[str]:
+    """The patterns, each once, in the order given: `*`, `order.*` or a type of the catalogue.
+
+    Raises:
+        Unacceptable: there is none, there are too many, or one matches no type; the message suggests what was meant.
+    """
+    if not 0 < len(patterns) <= EVENTS_MAX:
+        raise Unacceptable("events_malformed", f"A subscription names 1 to {EVENTS_MAX} event types or patterns.")
+    groups = {f"{name.rpartition('.')[0]}.*" for name in CATALOGUE}
+    for pattern in patterns:
+        if pattern in CATALOGUE or _PATTERN.fullmatch(pattern):
+            continue
+        near = difflib.get_close_matches(pattern, [*CATALOGUE, *groups], n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(near)}?" if near else " GET /api/admin/event-types lists them."
+        raise Unacceptable("event_type_unknown", f"There is no event type {pattern[:100]!r}.{hint}")
+    return list(dict.fromkeys(patterns))
+
+
+def _check_numbers(settings: Settings, values: Mapping[str, Any]) -> None:
+    for name, (least, most) in _BOUNDS.items():
+        top = settings.request_timeout_seconds * 1000 if name == "timeout_ms" else most
+        if name in values and not least <= values[name] <= top:
+            raise Unacceptable(f"{name}_out_of_range", f"{name} is {least:g} to {top:g}.")
+
+
+def _text(name: str, value: str, *, least: int, most: int) -> str:
+    value = value.strip()
+    if not least <= len(value) <= most:
+        raise Unacceptable(f"{name}_malformed", f"A {name} has {least} to {most} characters.")
+    return value
+
+
+def _check_url(settings: Settings, url: str) -> tuple[str, ...]:
+    if len(url) > URL_MAX:
+        raise Unacceptable("url_malformed", f"A URL has at most {URL_MAX} characters.")
+    try:
+        check_url(url, allow_http=settings.allow_http_destinations, networks=settings.allowed_networks())
+    except EgressRefused as refused:
+        if refused.code != "host_unresolvable":
+            raise Unacceptable(refused.code, refused.message) from refused
+        return (f"{refused.message}; deliveries fail until it can be.",)
+    return ()
