@@ -182,4 +182,5 @@ def _code(failure: Exception) -> str:
 
 
 def _text(failure: Exception) -> str:
-    return (str(failure) or type(failure).__name__)[:500].replace("\x00", "�")
+    said = (str(failure) or type(failure).__name__)[:500]
+    return said.encode("utf-8", "replace").decode().replace("\x00", "�")

@@ -1,0 +1,168 @@
+"""A CRM that receives webhooks over real HTTP, checks each as its documentation says, and answers as it is told.
+
+Comes in: requests. Left behind: what was received, in memory. It refuses with 400 what a careful receiver refuses:
+unsigned, wrongly signed, stale, or not JSON by its content type.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from aiohttp import web
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from shared.clock import utc_now
+
+TOLERANCE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to say to one request."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b'{"received": true}'
+    hang: bool = False  # never answers
+    drip: bool = False  # sends the head, then a byte at a time for ever
+    reset: bool = False  # drops the connection without a word
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came, and how it was answered."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    status: int
+    problem: str | None
+
+    @property
+    def webhook_id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+class Crm:
+    """One receiver on a loopback port. Every path is a mailbox with its own script; the last answer is repeated."""
+
+    def __init__(self, *secrets: str, clock: Callable[[], datetime] = utc_now) -> None:
+        self.secrets = list(secrets)
+        self.clock = clock
+        self.received: list[Received] = []
+        self.in_flight: dict[str, int] = {}
+        self.most_in_flight: dict[str, int] = {}
+        self.on_request: Callable[[str], None] = lambda _path: None
+        self._scripts: dict[str, list[Answer]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="crm", daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._done.set)
+        self._thread.join(10)
+
+    def url(self, path: str = "/hook") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def answer(self, *answers: Answer | int, path: str = "/hook") -> None:
+        """Script the next answers of a path."""
+        self._scripts[path] = [Answer(each) if isinstance(each, int) else each for each in answers]
+
+    def at(self, path: str = "/hook") -> list[Received]:
+        return [each for each in self.received if each.path == path]
+
+    def problem_with(self, headers: dict[str, str], body: bytes) -> str | None:
+        """Why a careful receiver refuses this request; None when it does not."""
+        if headers.get("content-type") != "application/json":
+            return "content type"
+        try:
+            sent_at = int(headers["webhook-timestamp"])
+        except (KeyError, ValueError):
+            return "no timestamp"
+        if abs(self.clock().timestamp() - sent_at) > TOLERANCE_SECONDS:
+            return "stale"
+        if not any(_verifies(secret, headers, body) for secret in self.secrets):
+            return "signature"
+        return None
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._done = asyncio.Event()
+        app = web.Application(client_max_size=20_000_000)
+        app.router.add_route("*", "/{tail:.*}", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._ready.set()
+        await self._done.wait()
+        await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        self.in_flight[path] = self.in_flight.get(path, 0) + 1
+        self.most_in_flight[path] = max(self.most_in_flight.get(path, 0), self.in_flight[path])
+        try:
+            return await self._answer(request, path)
+        finally:
+            self.in_flight[path] -= 1
+
+    async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        problem = self.problem_with(headers, body)
+        script = self._scripts.get(path) or [Answer()]
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        self.on_request(path)
+        status = answer.status if problem is None else 400
+        self.received.append(Received(path, headers, body, status, problem))
+        if problem is not None:
+            return web.Response(status=400, text=problem)
+        if answer.hang:
+            await asyncio.sleep(3600)
+        if answer.reset:
+            transport = request.transport
+            assert transport is not None
+            transport.abort()
+        if answer.drip:
+            response = web.StreamResponse(status=status, headers=answer.headers)
+            await response.prepare(request)
+            while True:
+                await response.write(b".")
+                await asyncio.sleep(0.02)
+        return web.Response(status=status, headers=answer.headers, body=answer.body)
+
+
+def _verifies(secret: str, headers: dict[str, str], body: bytes) -> bool:
+    plain = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(plain, headers.get("x-webhook-signature", "")):
+        # During a rotation the plain header is made with the newest secret alone.
+        if len(headers.get("webhook-signature", "").split()) < 2:
+            return False
+    try:
+        webhook = Webhook(secret)
+        expected = webhook.sign(
+            headers["webhook-id"],
+            datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=utc_now().tzinfo),
+            body.decode(),
+        )
+    except (WebhookVerificationError, KeyError, ValueError):
+        return False
+    return expected in headers["webhook-signature"].split(" ")

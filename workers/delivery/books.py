@@ -1,0 +1,108 @@
+"""The window's books: everything that it reads from and writes to the database, each in its own short transaction.
+
+Comes in: calls on one thread. Left behind: what `claim`, `outcome` and `leases` leave. A process that dies inside one
+leaves nothing of that one.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from random import Random
+
+import redis
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from shared import lanes, logs, queues
+from shared.clock import after
+from shared.db.engine import transaction
+from shared.ids import new_id
+from workers.context import Context
+from workers.delivery import leases, outcome
+from workers.delivery.claim import Claim, Claimed, DueLane, claim, survey
+from workers.delivery.outcome import Recorded, Result
+from workers.delivery.subscribers import Subscribers
+
+# A claim that a crash of the server takes back was never more than a promise to ourselves: it need not be on disk.
+_RELAXED = text("SET LOCAL synchronous_commit = off")
+
+_log = logs.get("delivery")
+
+
+class Books:
+    """One process's books; used by one thread at a time, but for `subscribers.get`."""
+
+    def __init__(self, context: Context, *, rng: Random) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._rng = rng
+        self._counters: Counter[str] = Counter()
+        self.subscribers = Subscribers(context.ring)
+
+    def survey(self, now: datetime) -> list[DueLane]:
+        """The lanes with something due; strays of closed lanes are put where they belong on the way."""
+        with transaction(self._context.engine) as connection:
+            found = survey(connection, now=now, in_flight=self._settings.subscription_in_flight)
+            if found.inactive or found.deleted:
+                lanes.settle_strays(connection, inactive=found.inactive, deleted=found.deleted, now=now)
+        return found.due
+
+    def claim(self, wants: Mapping[str, int], our_claims: Sequence[str], now: datetime) -> Claim:
+        """Lease deliveries, and know their subscribers."""
+        with transaction(self._context.engine) as connection:
+            connection.execute(_RELAXED)
+            made = claim(
+                connection,
+                wants,
+                claim_id=str(new_id()),
+                our_claims=our_claims,
+                circuit_failures=self._settings.circuit_failures,
+                in_flight=self._settings.subscription_in_flight,
+                now=now,
+                lease_until=after(now, self._settings.lease_seconds),
+            )
+            self.subscribers.refresh(connection, made.versions)
+        return made
+
+    def record(self, results: Sequence[Result], now: datetime) -> Recorded:
+        """Write results down. One that the database does not take costs itself only."""
+        try:
+            with transaction(self._context.engine) as connection:
+                recorded = outcome.record(connection, results, settings=self._settings, now=now, rng=self._rng)
+        except (OperationalError, InterfaceError):
+            raise
+        except DBAPIError:
+            if len(results) == 1:
+                _log.exception("delivery.unrecordable", delivery_id=results[0].claimed.delivery_id)
+                return Recorded(Counter(unrecordable=1))
+            recorded = Recorded()
+            for half in (results[: len(results) // 2], results[len(results) // 2 :]):
+                part = self.record(half, now)
+                recorded.counts.update(part.counts)
+                recorded.closed |= part.closed
+            return recorded
+        self._counters.update({name: n for name, n in recorded.counts.items() if name.startswith("attempts:")})
+        return recorded
+
+    def give_back(self, unsent: Sequence[Claimed], now: datetime) -> int:
+        """Hand leases back that were not used."""
+        with transaction(self._context.engine) as connection:
+            return leases.give_back(
+                connection,
+                [claimed.delivery_id for claimed in unsent],
+                sorted({claimed.claim_id for claimed in unsent}),
+                now=now,
+            )
+
+    def flush_counters(self) -> None:
+        """Add what was counted to the counters in Valkey, as far as it can be reached."""
+        counted, self._counters = self._counters, Counter()
+        if not counted:
+            return
+        try:
+            with self._context.client.pipeline(transaction=True) as pipe:
+                for name, number in counted.items():
+                    pipe.hincrby(queues.COUNTERS, name, number)
+                pipe.execute()
+        except redis.RedisError:
+            self._counters.update(counted)

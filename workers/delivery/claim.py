@@ -1,0 +1,196 @@
+"""Finding lanes with work and leasing deliveries of them.
+
+Comes in: how many deliveries of which lanes there is room for. Left behind: deliveries leased under one claim id, in
+one short transaction. A process that dies after it leaves leases that expire, and are due again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+# A loose index scan: one probe of deliveries_due for each lane that has pending deliveries, and one more for whether
+# the first of them is due. The cost grows with those lanes, not with the backlog nor with idle subscriptions. The LIMIT
+# in the LATERAL keeps the planner from turning the probes into a scan of the backlog.
+_SURVEY = text("""
+WITH RECURSIVE busy(id) AS (
+    (SELECT subscription_id FROM deliveries WHERE state = 'pending' ORDER BY subscription_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.subscription_id FROM deliveries d
+            WHERE d.state = 'pending' AND d.subscription_id > busy.id ORDER BY d.subscription_id LIMIT 1)
+    FROM busy WHERE busy.id IS NOT NULL
+)
+SELECT CAST(busy.id AS text) AS id, s.max_in_flight, s.ordering = 'strict' AS strict,
+    COALESCE(s.active, false) AS active, s.id IS NULL OR s.deleted_at IS NOT NULL AS deleted,
+    l.subscription_id IS NULL AS bare,
+    l.paused_until > :now AS paused, l.consecutive_failures,
+    EXISTS (SELECT 1 FROM (SELECT 1 FROM deliveries d WHERE d.state = 'pending' AND d.subscription_id = busy.id
+        AND d.next_attempt_at <= :now ORDER BY d.next_attempt_at LIMIT 1) AS first) AS due
+FROM busy LEFT JOIN subscriptions s ON s.id = busy.id LEFT JOIN lanes l ON l.subscription_id = busy.id
+WHERE busy.id IS NOT NULL
+""")
+_ADD_LANES = text(
+    "INSERT INTO lanes (subscription_id) SELECT id FROM subscriptions WHERE id = ANY(CAST(:ids AS uuid[]))"
+    " ON CONFLICT DO NOTHING"
+)
+
+# First the lanes' rows, so that what is counted below is counted after every other claim of the same lane.
+_LOCK = text("""
+SELECT CAST(l.subscription_id AS text) AS id, s.max_in_flight, s.ordering = 'strict' AS strict,
+    l.consecutive_failures, CAST(s.xmin AS text) AS version
+FROM lanes l JOIN subscriptions s ON s.id = l.subscription_id
+WHERE l.subscription_id = ANY(CAST(:ids AS uuid[]))
+    AND s.active AND s.deleted_at IS NULL AND (l.paused_until IS NULL OR l.paused_until <= :now)
+FOR NO KEY UPDATE OF l SKIP LOCKED
+""")
+
+# A lane that another dispatcher works on too has what its cap leaves; one that is only ours may be leased ahead of what
+# is in flight, for the window keeps to the cap. A strict lane's head is its oldest undelivered event, due or not; only
+# when it has none are deliveries taken that were fanned out before it became strict.
+_CLAIM = text("""
+WITH lane AS MATERIALIZED (
+    SELECT l.id, l.strict, l.narrow, CASE
+        WHEN l.narrow THEN 1 - o.total
+        WHEN o.total > o.ours THEN LEAST(l.want, l.cap - o.total)
+        ELSE l.want END AS places
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:wants AS int[]), CAST(:caps AS int[]), CAST(:narrow AS bool[]),
+        CAST(:strict AS bool[])) AS l(id, want, cap, narrow, strict)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS total, count(*) FILTER (WHERE d.claim_id = ANY(CAST(:claims AS uuid[]))) AS ours
+        FROM deliveries d WHERE d.subscription_id = l.id AND d.state = 'leased' AND d.lease_until > :now
+    ) o
+), picked AS (
+    SELECT p.id, p.event_id FROM lane CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id FROM deliveries d
+        WHERE d.subscription_id = lane.id AND d.state = 'pending' AND d.next_attempt_at <= :now
+        ORDER BY d.next_attempt_at, d.id LIMIT GREATEST(lane.places, 0)
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) p WHERE NOT lane.strict OR NOT EXISTS (
+        SELECT 1 FROM deliveries s WHERE s.subscription_id = lane.id AND s.strict AND s.state IN ('pending', 'leased'))
+    UNION ALL
+    SELECT h.id, h.event_id FROM lane CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id, d.state, d.next_attempt_at FROM deliveries d
+        WHERE d.subscription_id = lane.id AND d.strict AND d.state IN ('pending', 'leased')
+        ORDER BY d.event_id LIMIT 1
+    ) h WHERE lane.strict AND lane.places > 0 AND h.state = 'pending' AND h.next_attempt_at <= :now
+)
+UPDATE deliveries d SET state = 'leased', claim_id = CAST(:claim AS uuid), lease_until = :until
+FROM picked LEFT JOIN events e ON e.id = picked.event_id
+WHERE d.id = picked.id AND d.state = 'pending'
+RETURNING CAST(d.id AS text) AS delivery_id, CAST(d.account_id AS text) AS account_id,
+    CAST(d.subscription_id AS text) AS subscription_id, CAST(d.event_id AS text) AS event_id,
+    d.event_type, d.tries, d.attempts, e.body
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class DueLane:
+    """A lane that has something due and may be sent to."""
+
+    subscription_id: str
+    cap: int  # requests in flight at most
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a look at the table found."""
+
+    due: list[DueLane] = field(default_factory=list)
+    inactive: list[str] = field(default_factory=list)  # closed lanes that have pending deliveries all the same
+    deleted: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until `lease_until`."""
+
+    delivery_id: str
+    account_id: str
+    subscription_id: str
+    event_id: str
+    event_type: str
+    tries: int
+    attempts: int
+    body: bytes | None  # None: the event has passed its retention
+    claim_id: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one claim took."""
+
+    claim_id: str
+    taken: list[Claimed]
+    versions: dict[str, str]  # of the subscriptions that could be claimed from
+
+
+def survey(connection: Connection, *, now: datetime, in_flight: int) -> Survey:
+    """The lanes with something due; `in_flight` is the cap of a subscription that has none of its own."""
+    found = Survey()
+    bare = []
+    for row in connection.execute(_SURVEY, {"now": now}):
+        if row.deleted:
+            found.deleted.append(row.id)
+        elif not row.active:
+            found.inactive.append(row.id)
+        elif row.due and not row.paused:
+            if row.bare:
+                bare.append(row.id)
+            found.due.append(DueLane(row.id, row.max_in_flight if row.max_in_flight > 0 else in_flight))
+    if bare:
+        connection.execute(_ADD_LANES, {"ids": bare})
+    return found
+
+
+def claim(
+    connection: Connection,
+    wants: Mapping[str, int],
+    *,
+    claim_id: str,
+    our_claims: Sequence[str],
+    circuit_failures: int,
+    in_flight: int,
+    now: datetime,
+    lease_until: datetime,
+) -> Claim:
+    """Lease up to `wants` deliveries of each lane, the earliest due first.
+
+    A lane that failed `circuit_failures` times in a row is given one request as a probe, a strict lane one at a time. A
+    lane that another dispatcher is claiming from at this moment is passed over.
+    """
+    lanes = connection.execute(_LOCK, {"ids": list(wants), "now": now}).all()
+    versions = {row.id: row.version for row in lanes}
+    if not lanes:
+        return Claim(claim_id, [], versions)
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "ids": [row.id for row in lanes],
+            "wants": [wants[row.id] for row in lanes],
+            "caps": [row.max_in_flight if row.max_in_flight > 0 else in_flight for row in lanes],
+            "narrow": [row.strict or row.consecutive_failures >= circuit_failures for row in lanes],
+            "strict": [row.strict for row in lanes],
+            "claims": list(our_claims),
+            "claim": claim_id,
+            "now": now,
+            "until": lease_until,
+        },
+    )
+    taken = [
+        Claimed(
+            delivery_id=row.delivery_id,
+            account_id=row.account_id,
+            subscription_id=row.subscription_id,
+            event_id=row.event_id,
+            event_type=row.event_type,
+            tries=row.tries,
+            attempts=row.attempts,
+            body=None if row.body is None else row.body.encode(),
+            claim_id=claim_id,
+            lease_until=lease_until,
+        )
+        for row in rows
+    ]
+    return Claim(claim_id, taken, versions)

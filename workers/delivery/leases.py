@@ -1,0 +1,46 @@
+"""Leases that come back without a result: expired ones of a dead dispatcher, and unused ones of a live one.
+
+Left behind: deliveries that are due again, or held or discarded when their subscription is closed. Their tries are not
+counted, since nobody knows of one. A process that dies in the middle leaves them leased, for the next sweep.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+# A lease whose subscription's row is gone altogether can only be discarded.
+_BACK = """
+WITH lapsed AS (
+    SELECT d.id, s.active AND s.deleted_at IS NULL AS open, s.id IS NULL OR s.deleted_at IS NOT NULL AS gone
+    FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription_id
+    WHERE d.state = 'leased' AND {condition}
+    ORDER BY d.id
+    FOR NO KEY UPDATE OF d SKIP LOCKED
+)
+UPDATE deliveries d
+SET state = CASE WHEN lapsed.gone THEN 'discarded' WHEN lapsed.open THEN 'pending' ELSE 'held' END,
+    finished_at = CASE WHEN lapsed.gone THEN CAST(:now AS timestamptz) END,
+    next_attempt_at = LEAST(d.next_attempt_at, :now),
+    claim_id = NULL, lease_until = NULL
+FROM lapsed WHERE d.id = lapsed.id
+"""
+_EXPIRE = text(_BACK.format(condition="d.lease_until <= :now"))
+_GIVE_BACK = text(
+    _BACK.format(condition="d.id = ANY(CAST(:ids AS uuid[])) AND d.claim_id = ANY(CAST(:claims AS uuid[]))")
+)
+
+
+def expire(connection: Connection, *, now: datetime) -> int:
+    """How many deliveries were taken back from dispatchers that did not report in time. Idempotent.
+
+    Their next request carries the same webhook-id, for the last one may have arrived.
+    """
+    return connection.execute(_EXPIRE, {"now": now}).rowcount
+
+
+def give_back(connection: Connection, ids: Sequence[str], claims: Sequence[str], *, now: datetime) -> int:
+    """How many deliveries were handed back that were leased under one of `claims` and not sent. Idempotent."""
+    if not ids:
+        return 0
+    return connection.execute(_GIVE_BACK, {"ids": list(ids), "claims": list(claims), "now": now}).rowcount

@@ -1,0 +1,214 @@
+"""Writing results down: one transaction for a batch of them.
+
+Comes in: results of attempts. Left behind: the deliveries' states, an attempt each, the lanes' rows, and what follows
+from them. A result counts only while its claim holds. A process that dies before the commit leaves leases that expire:
+those deliveries are sent again, with the same webhook-id.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from shared.clock import after
+from shared.destinations.contract import Answer, Judgement, Verdict
+from shared.settings import Settings
+from shared.states import DeliveryState
+from workers.delivery import disable, lane
+from workers.delivery.backoff import Policy, next_delay
+from workers.delivery.claim import Claimed
+
+EVENT_EXPIRED = "event_expired"
+
+_LANES = text("""
+SELECT l.*, s.account_id, s.name, s.url, s.active, s.deleted_at, s.retry_attempts, s.retry_delay_seconds, s.schedule,
+    s.disable_after, s.disable_after_seconds
+FROM lanes l JOIN subscriptions s ON s.id = l.subscription_id
+WHERE l.subscription_id = ANY(CAST(:ids AS uuid[]))
+ORDER BY l.subscription_id
+FOR NO KEY UPDATE OF l
+""")
+
+_SETTLE = text("""
+WITH result AS (
+    SELECT * FROM unnest(CAST(:id AS uuid[]), CAST(:claim AS uuid[]), CAST(:state AS text[]),
+        CAST(:next_at AS timestamptz[]), CAST(:sent AS bool[]), CAST(:verdict AS text[]), CAST(:status AS int[]),
+        CAST(:code AS text[]), CAST(:error AS text[]), CAST(:excerpt AS text[]), CAST(:ms AS int[]),
+        CAST(:started AS timestamptz[]))
+    AS result(id, claim, state, next_at, sent, verdict, status, code, error, excerpt, ms, started)
+), settled AS (
+    UPDATE deliveries d SET state = r.state, claim_id = NULL, lease_until = NULL,
+        tries = d.tries + r.sent::int, attempts = d.attempts + r.sent::int,
+        next_attempt_at = COALESCE(r.next_at, d.next_attempt_at),
+        finished_at = CASE WHEN r.state IN ('delivered', 'dead', 'discarded') THEN CAST(:now AS timestamptz) END,
+        last_status = r.status, last_error = r.code
+    FROM result r WHERE d.id = r.id AND d.state = 'leased' AND d.claim_id = r.claim
+    RETURNING d.id, d.account_id, d.subscription_id, d.event_id, d.attempts AS number, r.sent, r.verdict, r.status,
+        r.code, r.error, r.excerpt, r.ms, r.started
+), noted AS (
+    INSERT INTO attempts (id, account_id, delivery_id, subscription_id, event_id, number, verdict, status, error_code,
+        error, response_excerpt, duration_ms, started_at)
+    SELECT uuidv7(), account_id, id, subscription_id, event_id, number, verdict, status, code, error, excerpt, ms,
+        started
+    FROM settled WHERE sent
+)
+SELECT CAST(id AS text) FROM settled
+""")
+
+_SAVE = text("""
+UPDATE lanes l SET success_count = r.success_count, failed_count = r.failed_count,
+    last_delivery_status = r.last_delivery_status, last_delivery_at = r.last_delivery_at,
+    consecutive_failures = r.consecutive_failures, first_failure_at = r.first_failure_at, pauses = r.pauses,
+    paused_until = r.paused_until, warned_percent = r.warned_percent
+FROM unnest(CAST(:id AS uuid[]), CAST(:success_count AS bigint[]), CAST(:failed_count AS bigint[]),
+    CAST(:last_delivery_status AS text[]), CAST(:last_delivery_at AS timestamptz[]),
+    CAST(:consecutive_failures AS int[]), CAST(:first_failure_at AS timestamptz[]), CAST(:pauses AS int[]),
+    CAST(:paused_until AS timestamptz[]), CAST(:warned_percent AS int[]))
+AS r(id, success_count, failed_count, last_delivery_status, last_delivery_at, consecutive_failures, first_failure_at,
+    pauses, paused_until, warned_percent)
+WHERE l.subscription_id = r.id
+""")
+_LANE_FIELDS = [entry.name for entry in fields(lane.Lane)]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt came to; `answer` None: it was not sent, for its event has passed its retention."""
+
+    claimed: Claimed
+    answer: Answer | None
+    judgement: Judgement
+    started_at: datetime
+    landed_at: datetime
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What a batch did: counts, and the lanes that take no more for now."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    closed: set[str] = field(default_factory=set)
+
+
+def record(
+    connection: Connection, results: Sequence[Result], *, settings: Settings, now: datetime, rng: Random
+) -> Recorded:
+    """Write a batch of results down and settle what follows from them. A result whose claim is lost changes nothing."""
+    ids = sorted({result.claimed.subscription_id for result in results})
+    rows = {str(row.subscription_id): row for row in connection.execute(_LANES, {"ids": ids})}
+    states = [_state(result, rows.get(result.claimed.subscription_id), now=now, rng=rng) for result in results]
+    settled = _settle(connection, results, states, now=now)
+
+    recorded = Recorded()
+    landings: dict[str, list[lane.Landing]] = {}
+    for result, (state, _) in zip(results, states, strict=True):
+        if result.claimed.delivery_id not in settled:
+            recorded.counts["lost"] += 1
+            continue
+        recorded.counts[state.value] += 1
+        if result.answer is None:
+            continue
+        recorded.counts[f"attempts:{result.judgement.verdict}"] += 1
+        landings.setdefault(result.claimed.subscription_id, []).append(
+            lane.Landing(result.landed_at, result.judgement.verdict, result.judgement.retry_after_seconds)
+        )
+    _move_lanes(connection, {rows[key]: some for key, some in landings.items() if key in rows}, settings, recorded, now)
+    recorded.closed |= {key for key in ids if key not in rows or not _is_open(rows[key])}
+    return recorded
+
+
+def _is_open(row: Any) -> bool:
+    return bool(row.active) and row.deleted_at is None
+
+
+def _state(result: Result, row: Any, *, now: datetime, rng: Random) -> tuple[DeliveryState, datetime | None]:
+    """What the delivery becomes, and when it is tried again if it is."""
+    judgement = result.judgement
+    match judgement.verdict:
+        case Verdict.DELIVERED:
+            return DeliveryState.DELIVERED, None
+        case Verdict.DEAD:
+            return DeliveryState.DEAD, None
+        case _ if row is None or row.deleted_at is not None:
+            return DeliveryState.DISCARDED, None
+        case Verdict.GONE:
+            return DeliveryState.HELD, None
+    policy = Policy(row.retry_attempts, row.retry_delay_seconds, row.schedule)
+    delay = next_delay(result.claimed.tries + 1, policy, retry_after_seconds=judgement.retry_after_seconds, rng=rng)
+    if delay is None:
+        return DeliveryState.DEAD, None
+    return (DeliveryState.PENDING if row.active else DeliveryState.HELD), after(now, delay)
+
+
+def _settle(
+    connection: Connection,
+    results: Sequence[Result],
+    states: Sequence[tuple[DeliveryState, datetime | None]],
+    *,
+    now: datetime,
+) -> set[str]:
+    """The ids of the deliveries whose results counted."""
+    answers = [result.answer or Answer(None) for result in results]
+    return set(
+        connection.execute(
+            _SETTLE,
+            {
+                "id": [result.claimed.delivery_id for result in results],
+                "claim": [result.claimed.claim_id for result in results],
+                "state": [state.value for state, _ in states],
+                "next_at": [next_at for _, next_at in states],
+                "sent": [result.answer is not None for result in results],
+                "verdict": [result.judgement.verdict.value for result in results],
+                "status": [answer.status for answer in answers],
+                "code": [result.judgement.code for result in results],
+                "error": [answer.error for answer in answers],
+                "excerpt": [answer.excerpt or None for answer in answers],
+                "ms": [answer.duration_ms for answer in answers],
+                "started": [result.started_at for result in results],
+                "now": now,
+            },
+        ).scalars()
+    )
+
+
+def _move_lanes(
+    connection: Connection,
+    landings: dict[Any, list[lane.Landing]],
+    settings: Settings,
+    recorded: Recorded,
+    now: datetime,
+) -> None:
+    changes: list[tuple[Any, lane.Change]] = []
+    for row, some in landings.items():
+        limits = lane.Limits(
+            settings.circuit_failures,
+            settings.circuit_pause_seconds,
+            settings.circuit_pause_max_seconds,
+            row.disable_after,
+            row.disable_after_seconds,
+        )
+        before = lane.Lane(**{name: getattr(row, name) for name in _LANE_FIELDS})
+        changes.append((row, lane.after(before, some, limits, now=now)))
+    if not changes:
+        return
+    values: dict[str, list[Any]] = {name: [] for name in _LANE_FIELDS}
+    for _, change in changes:
+        for name, value in asdict(change.lane).items():
+            values[name].append(value)
+    connection.execute(_SAVE, {"id": [str(row.subscription_id) for row, _ in changes], **values})
+    for row, change in changes:
+        failures = change.lane.consecutive_failures
+        if change.disable and _is_open(row):
+            disable.disable(connection, row, reason=change.disable, failures=failures, now=now)
+            recorded.counts["disabled"] += 1
+            recorded.closed.add(str(row.subscription_id))
+        elif change.warn_percent:
+            disable.warn(connection, row, percent=change.warn_percent, failures=failures, now=now)
+        elif change.recovered:
+            disable.recover(connection, row, now=now)
+        if change.lane.paused_until is not None and change.lane.paused_until > now:
+            recorded.closed.add(str(row.subscription_id))

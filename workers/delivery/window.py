@@ -1,0 +1,363 @@
+"""The sliding window: requests in flight on one loop, refilled by claims, emptied into batches of results.
+
+Comes in: turns, each a while of claiming. Left behind: leased deliveries in memory while they are under way, and their
+outcomes in the database. Flights and the writing of results outlive a turn, so a slow receiver holds up neither the
+turn's end nor the next. A process that dies in the middle leaves leases, which expire and are sent again.
+
+The loop never waits for the database: claims and results go through one thread of their own, one after the other.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from random import Random
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared import logs
+from shared.clock import after
+from shared.destinations.contract import Verdict
+from shared.egress import networks_of
+from shared.egress.sessions import Session
+from workers.context import Context
+from workers.delivery.books import Books
+from workers.delivery.claim import Claimed, DueLane
+from workers.delivery.hand import Hand
+from workers.delivery.outcome import Recorded, Result
+from workers.delivery.send import attempt
+
+Value = TypeVar("Value")
+
+POLL_SECONDS = 0.05  # a turn looks at the table, and at whether to stop, at least this often
+CLAIM_SPACING_SECONDS = 0.005
+FLUSH_SECONDS = 0.01
+FLUSH_RESULTS = 50
+RECORD_MAX = 500  # results in one transaction
+RETRY_SECONDS = 0.5
+# A request that takes longer than this no longer counts as one of the window's, so that hanging receivers do not use it
+# up; there may be SLOW_FACTOR times the window of such.
+SLOW_SECONDS = 0.5
+SLOW_FACTOR = 4
+HANDS_KEPT = 5_000
+LEASE_MARGIN_SECONDS = 5.0
+
+_log = logs.get("delivery")
+
+
+class Window:
+    """One process's window; made and used within one loop."""
+
+    def __init__(self, context: Context, *, clock: Callable[[], datetime], rng: Random) -> None:
+        self.clock = clock
+        self._settings = context.settings
+        self._books = Books(context, rng=rng)
+        self._size = context.settings.delivery_in_flight
+        self._session = Session(
+            networks=networks_of(context.settings.allowed_networks()),
+            allow_http=context.settings.allow_http_destinations,
+        )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="delivery-books")
+        self._hands: dict[str, Hand] = {}
+        self._queue: deque[Hand] = deque()  # lanes of which one may be sent, each in its turn
+        self._waiting = 0
+        self._flights: dict[asyncio.Task[None], Claimed] = {}
+        self._brisk: dict[asyncio.Task[None], float] = {}  # of these the young ones, in the order they took off
+        self._results: list[Result] = []
+        self._writing = False
+        self._claims: Counter[str] = Counter()  # open deliveries by claim id
+        self._claim_number = 0
+        self._due: dict[str, DueLane] = {}
+        self._changed = asyncio.Event()
+        self._landed = asyncio.Event()
+        self._counts: Counter[str] = Counter()
+        self._draining = False
+        self._writer = asyncio.create_task(self._write_results())
+
+    # A turn
+
+    async def turn(self, *, seconds: float, is_stopping: Callable[[], bool]) -> tuple[Counter[str], bool]:
+        """Ship what is due for at most `seconds`; the counts of what happened meanwhile, and whether work is left.
+
+        Ends early when nothing is due and everything is written down, and when `is_stopping`.
+
+        Raises:
+            SQLAlchemyError: the database cannot be read; what is in flight goes on.
+        """
+        self._counts = Counter()
+        deadline = time.monotonic() + seconds
+        look_at = claim_at = 0.0
+        fresh = False  # whether the last look came after all that has been written
+        while time.monotonic() < deadline and not is_stopping():
+            now = time.monotonic()
+            if not self._due and now >= look_at:
+                fresh = self._is_quiet()
+                await self._look()
+                took = time.monotonic() - now
+                look_at = now + max(POLL_SECONDS, 6 * took) if not self._due else now
+            wants = self._share()
+            enough = sum(wants.values()) >= self._size // 4
+            if wants and (enough or time.monotonic() >= claim_at):
+                began = time.monotonic()
+                await self._claim(wants)
+                claim_at = time.monotonic() + max(CLAIM_SPACING_SECONDS, time.monotonic() - began)
+                self._fill()
+                continue
+            if not self._due and self._is_quiet():
+                if fresh:
+                    break
+                look_at = 0.0
+                continue
+            wake_at = claim_at if wants else look_at if not self._due else now + POLL_SECONDS
+            await self._wait(max(0.0005, min(wake_at - time.monotonic(), POLL_SECONDS)))
+            self._fill()
+        if is_stopping():
+            await self.drain(self._settings.shutdown_grace_seconds)
+        await self._in_books(self._books.flush_counters)
+        return self._counts, bool(self._due) or not self._is_quiet()
+
+    async def _look(self) -> None:
+        found = await self._in_books(self._books.survey, self.clock())
+        self._due = {lane.subscription_id: lane for lane in found}
+        for lane in found:
+            hand = self._hands.get(lane.subscription_id)
+            if hand is None:
+                self._hands[lane.subscription_id] = Hand(lane.subscription_id, lane.cap)
+            else:
+                hand.cap = lane.cap
+        if len(self._hands) > HANDS_KEPT + len(self._due):
+            self._hands = {key: hand for key, hand in self._hands.items() if key in self._due or not hand.is_idle()}
+
+    def _share(self) -> Mapping[str, int]:
+        """How many deliveries to lease of which lane: those least recently served first, until the places are gone."""
+        self._age()
+        places = 2 * self._size - self._waiting - len(self._brisk)
+        if len(self._flights) >= self._size * (1 + SLOW_FACTOR):
+            return {}
+        wants: dict[str, int] = {}
+        for hand in sorted((self._hands[key] for key in self._due), key=lambda hand: hand.served):
+            if places <= 0:
+                break
+            want = min(hand.room(), places)
+            if want:
+                wants[hand.subscription_id] = want
+                places -= want
+        return wants
+
+    async def _claim(self, wants: Mapping[str, int]) -> None:
+        now = self.clock()
+        claim = await self._in_books(self._books.claim, wants, [*self._claims], now)
+        self._claim_number += 1
+        taken: Counter[str] = Counter()
+        for claimed in claim.taken:
+            taken[claimed.subscription_id] += 1
+            self._claims[claim.claim_id] += 1
+            hand = self._hands[claimed.subscription_id]
+            hand.deal(claimed)
+            self._waiting += 1
+            self._enqueue(hand)
+        self._counts["claimed"] += len(claim.taken)
+        for key, want in wants.items():
+            self._hands[key].note_claim(self._claim_number)
+            if taken[key] < want:
+                self._due.pop(key, None)  # until the next look
+
+    # Flights
+
+    def _enqueue(self, hand: Hand) -> None:
+        if not hand.queued and hand.may_fly():
+            hand.queued = True
+            self._queue.append(hand)
+
+    def _age(self) -> None:
+        limit = time.monotonic() - SLOW_SECONDS
+        while self._brisk:
+            task = next(iter(self._brisk))
+            if self._brisk[task] > limit:
+                break
+            del self._brisk[task]
+
+    def _fill(self) -> None:
+        """Send what may be sent, a request of each lane in turn."""
+        if self._draining:
+            return
+        if len(self._brisk) >= self._size:
+            self._age()
+        most = self._size * (1 + SLOW_FACTOR)
+        while self._queue and len(self._brisk) < self._size and len(self._flights) < most:
+            hand = self._queue.popleft()
+            hand.queued = False
+            if not hand.may_fly():
+                continue
+            claimed = hand.waiting.popleft()
+            self._waiting -= 1
+            if self._has_lapsed(claimed):
+                self._close_claim(claimed)
+                self._counts["lapsed"] += 1
+            else:
+                hand.flying += 1
+                task = asyncio.create_task(self._fly(claimed, hand))
+                self._flights[task] = claimed
+                self._brisk[task] = time.monotonic()
+            self._enqueue(hand)
+
+    def _has_lapsed(self, claimed: Claimed) -> bool:
+        """Whether the lease could end before the request does; then somebody else may be sending it by then."""
+        needed = self._settings.request_timeout_seconds + LEASE_MARGIN_SECONDS
+        return after(self.clock(), min(needed, self._settings.lease_seconds / 2)) > claimed.lease_until
+
+    async def _fly(self, claimed: Claimed, hand: Hand) -> None:
+        result: Result | None = None
+        try:
+            result = await attempt(
+                claimed,
+                self._books.subscribers.get(claimed.subscription_id),
+                self._session,
+                clock=self.clock,
+                timeout_max_seconds=self._settings.request_timeout_seconds,
+            )
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._flights.pop(task, None)
+                self._brisk.pop(task, None)
+            if result is None:
+                hand.flying -= 1
+            else:
+                self._land(result, hand)
+
+    def _land(self, result: Result, hand: Hand) -> None:
+        if result.judgement.verdict is Verdict.DELIVERED:
+            hand.succeed()
+        else:
+            hand.fail()
+        self._results.append(result)
+        self._landed.set()
+        self._enqueue(hand)
+        self._fill()
+        if self._waiting + len(self._brisk) <= self._size:
+            self._changed.set()
+
+    # Results
+
+    async def _write_results(self) -> None:
+        while True:
+            await self._landed.wait()
+            if len(self._results) < FLUSH_RESULTS and len(self._flights) > FLUSH_RESULTS:
+                await asyncio.sleep(FLUSH_SECONDS)
+            batch, self._results = self._results[:RECORD_MAX], self._results[RECORD_MAX:]
+            if not self._results:
+                self._landed.clear()
+            if not batch:
+                continue
+            self._writing = True
+            try:
+                recorded = await self._in_books(self._books.record, batch, self.clock())
+            except SQLAlchemyError as error:
+                _log.warning("delivery.unrecorded", results=len(batch), error=type(error).__name__)
+                await self._keep(batch)
+                continue
+            finally:
+                self._writing = False
+            await self._settle(batch, recorded)
+            self._changed.set()
+
+    async def _keep(self, batch: list[Result]) -> None:
+        """Keep results for a later try while their leases last; after that they no longer count."""
+        now = self.clock()
+        kept = [result for result in batch if result.claimed.lease_until > now]
+        self._forget([result for result in batch if result.claimed.lease_until <= now])
+        self._results = kept + self._results
+        self._landed.set()
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _settle(self, batch: list[Result], recorded: Recorded) -> None:
+        self._counts.update(recorded.counts)
+        self._forget(batch)
+        unsent: list[Claimed] = []
+        for key in recorded.closed:
+            self._due.pop(key, None)
+            hand = self._hands.get(key)
+            if hand is not None and hand.waiting:
+                self._waiting -= len(hand.waiting)
+                unsent += hand.waiting
+                hand.waiting.clear()
+        await self._give_back(unsent)
+        self._fill()
+
+    def _forget(self, results: list[Result]) -> None:
+        for result in results:
+            self._close_claim(result.claimed)
+            hand = self._hands.get(result.claimed.subscription_id)
+            if hand is not None and result.judgement.verdict is not Verdict.DELIVERED:
+                hand.unwritten_failures -= 1
+                self._enqueue(hand)
+
+    async def _give_back(self, unsent: list[Claimed]) -> None:
+        if not unsent:
+            return
+        try:
+            self._counts["given_back"] += await self._in_books(self._books.give_back, unsent, self.clock())
+        except SQLAlchemyError as error:
+            _log.warning("delivery.not_given_back", leases=len(unsent), error=type(error).__name__)
+        for claimed in unsent:
+            self._close_claim(claimed)
+
+    def _close_claim(self, claimed: Claimed) -> None:
+        self._claims[claimed.claim_id] -= 1
+        if self._claims[claimed.claim_id] <= 0:
+            del self._claims[claimed.claim_id]
+
+    # The end
+
+    async def drain(self, seconds: float) -> None:
+        """Finish what is in flight within `seconds`, write it down, and give everything else back."""
+        self._draining = True
+        try:
+            deadline = time.monotonic() + seconds
+            unsent: list[Claimed] = []
+            for hand in self._hands.values():
+                unsent += hand.waiting
+                hand.waiting.clear()
+            self._waiting = 0
+            self._due = {}
+            await self._give_back(unsent)
+            # A quarter of the time is for writing down.
+            if self._flights:
+                await asyncio.wait(list(self._flights), timeout=max(0.0, (deadline - time.monotonic()) * 0.75))
+            cut = dict(self._flights)
+            for task in cut:
+                task.cancel()
+            if cut:
+                await asyncio.wait(list(cut))
+            landed = {result.claimed.delivery_id for result in self._results}
+            await self._give_back([claimed for claimed in cut.values() if claimed.delivery_id not in landed])
+            while (self._results or self._writing) and time.monotonic() < deadline:
+                await self._wait(POLL_SECONDS)
+        finally:
+            self._draining = False
+
+    async def close(self) -> None:
+        """Stop for good; call drain first."""
+        self._writer.cancel()
+        await asyncio.wait([self._writer])
+        await self._session.close()
+        self._thread.shutdown(wait=False)
+
+    # Waiting
+
+    def _is_quiet(self) -> bool:
+        return not (self._waiting or self._flights or self._results or self._writing)
+
+    async def _wait(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _in_books(self, function: Callable[..., Value], *args: object) -> Value:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
