@@ -1,0 +1,94 @@
+"""Acting as a provider: genuine requests made with the provider's own `sign`."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from shared.providers import samples
+from shared.providers.contract import Evidence, Headers, Identity, Outcome, Provider, Refusal, Request, Sample, Source
+from shared.providers.registry import PROVIDERS
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+SECRET = b"whsec_" + b"Zm9yIHRlc3RzIG9ubHksIDI0IGJ5dGVz"
+OTHER = b"whsec_" + b"YW5vdGhlciBzZWNyZXQgb2YgdGVzdHMu"
+
+USER = samples.SETTINGS["generic"]["user"]
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, samples.SETTINGS[name]) for name in PROVIDERS},
+    **{f"generic-{preset}": ("generic", {"preset": preset, "user": USER}) for preset in ("svix", "stripe", "github")},
+    "generic-slack": ("generic", {"preset": "slack", "topic": {"json": "type"}, "user": USER}),
+    "generic-hmac": ("generic", {"preset": "hmac", "topic": {"json": "type"}, "user": USER}),
+    "generic-sha512": (
+        "generic",
+        {
+            "scheme": {
+                "algorithm": "sha512",
+                "encoding": "base64url",
+                "header": "X-Sign",
+                "prefix": "v7=",
+                "timestamp": {"header": "X-At", "unit": "http-date", "tolerance_seconds": 60},
+                "template": "{method}:{url}:{ts}:{body}:{header:X-Topic}",
+            },
+            "topic": {"header": "X-Topic"},
+            "user": USER,
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A provider, a source of it and a topic of it."""
+
+    provider: Provider
+    source: Source
+    topic: str = ""
+
+    def sample(self, *, number: int = 7, **more: Any) -> Sample:
+        topic = more.pop("topic", self.topic)
+        body = more.pop("body", None)
+        given: dict[str, Any] = {
+            "topic": topic,
+            "body": samples.make(self.provider.name, topic, number=number, at=NOW) if body is None else body,
+            "secret": SECRET,
+            "tenant": "north.myshopify.com",
+            "delivery_id": f"delivery-{number}",
+            "now": NOW,
+            "url": "https://hooks.example.com/api/webhooks/x",
+            "settings": self.source.settings,
+        }
+        return Sample(**(given | more))
+
+    def request(self, sample: Sample, headers: list[tuple[str, str]] | None = None) -> Request:
+        pairs = self.provider.sign(sample) if headers is None else headers
+        return Request("POST", "/api/webhooks/x", Headers(pairs), sample.body, url=sample.url)
+
+    def verify(
+        self, request: Request, *, now: datetime = NOW, secrets: tuple[bytes, ...] = (SECRET,)
+    ) -> Refusal | None:
+        return self.provider.verify(request, replace(self.source, secrets=secrets), Evidence(now))
+
+    def understand(self, request: Request) -> tuple[Identity, Outcome]:
+        payload = orjson.loads(request.body)
+        identity = self.provider.identify(request, self.source, payload)
+        return identity, self.provider.transform(identity, payload, self.source)
+
+
+def actor(case: str) -> Actor:
+    name, settings = CASES[case]
+    return Actor(PROVIDERS[name], Source("source", name, (SECRET,), settings), samples.topics(name)[0])
+
+
+def signature_header(actor: Actor, sample: Sample) -> str:
+    """The name of the header that changes with the secret."""
+    ours, other = actor.provider.sign(sample), actor.provider.sign(replace(sample, secret=OTHER))
+    return next(name for (name, value), (_, changed) in zip(ours, other, strict=True) if value != changed)
+
+
+def is_timed(actor: Actor, sample: Sample) -> bool:
+    """Whether the signature holds for a while only."""
+    header = signature_header(actor, sample)
+    later = dict(actor.provider.sign(replace(sample, now=NOW + timedelta(days=1))))
+    return later[header] != dict(actor.provider.sign(sample))[header]

@@ -1,0 +1,221 @@
+"""The ingress: takes webhooks in. Nothing but this is loaded in its process, and it needs no database.
+
+Comes in: a provider's request. Left behind: one entry of the inbox, fsynced before the 200, and a drain order when
+none was on its way. A process that dies before the 200 may leave an entry all the same: the provider sends again, and
+the drain knows the repeat. One that dies after it loses nothing but the order, which beat gives again.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from http import HTTPStatus
+
+import orjson
+import redis
+from flask import Flask, Response, request
+
+from shared import logs, orders, queues, refusals, valkey
+from shared.clock import utc_now
+from shared.crypto import KeyRing, load_ring
+from shared.directory import Listing
+from shared.errors import QueueUnavailable
+from shared.ids import new_id
+from shared.inbox import Inbox, shard_of
+from shared.providers.contract import Evidence, Provider, Refusal, Reply, Request
+from shared.providers.registry import PROVIDERS
+from shared.settings import Settings, current
+from web import wsgi
+from web.listings import Listings
+
+PREFIX = "/api/webhooks/"
+# Paths that existing apps have registered; the topic is never read from one.
+ALIASES: Mapping[str, str] = {
+    "/webhooks/customers/create": "shopify",
+    "/webhooks/customers/update": "shopify",
+    "/webhooks/customers/delete": "shopify",
+    "/shopify/webhook": "shopify",
+    "/facebook/webhook": "facebook",
+}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
+HEADERS_OF_STATUS = {
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "5"},
+    HTTPStatus.METHOD_NOT_ALLOWED: {"Allow": "POST"},
+}
+
+
+class Ingress:
+    """The views and what they stand on."""
+
+    def __init__(self, settings: Settings, ring: KeyRing, *, clock: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.client = valkey.connect(settings.redis_url, timeout_seconds=settings.queue_timeout_seconds)
+        self.inbox = Inbox(self.client, shards=settings.inbox_shards)
+        self.listings = Listings(self.client, ring, clock=clock)
+        self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """Load the directory and start the two background threads."""
+        self.listings.start()
+        threading.Thread(target=self._send_orders, name="orders", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the background threads."""
+        self.listings.stop()
+        self._orders.put(None)
+
+    def _send_orders(self) -> None:
+        # Apart from the requests: a broker that is slow must not make the provider wait for its 200.
+        while (shard := self._orders.get()) is not None:
+            orders.send(self.settings, queues.DRAIN, shard)
+
+    def receive(self) -> Response:
+        """Take in one webhook."""
+        environ = request.environ
+        path: str = environ["PATH_INFO"]
+        name = path[len(PREFIX) :] if path.startswith(PREFIX) else ALIASES.get(path, "")
+        by_path = self.listings.by_path
+        if by_path is None:
+            return error(503, "queue_unavailable", "The sources are not known yet.")
+        received = wsgi.bodiless(environ, self.settings.public_url)
+        listing = by_path.get(name)
+        if listing is None:
+            return self._refuse(Refusal("source_unknown", "There is no such source.", 404), received, None)
+        body = wsgi.read_body(environ, self.settings.max_body_bytes)
+        if isinstance(body, Refusal):
+            return self._refuse(body, received, listing)
+        received = replace(received, body=body)
+        answer = self._take(received, listing)
+        return self._refuse(answer, received, listing) if isinstance(answer, Refusal) else answer
+
+    def _take(self, received: Request, listing: Listing) -> Response | Refusal:
+        provider = PROVIDERS.get(listing.source.provider)
+        if provider is None:
+            return Refusal("source_misconfigured", "The source's provider is not known here.", 503)
+        if not listing.active:
+            return Refusal("source_inactive", "The source is switched off.", 403)
+        if received.method not in provider.methods:
+            return Refusal("method_refused", f"{received.method} is not accepted here.", 405)
+        evidence = Evidence(self.clock())
+        challenge = provider.challenge(received, listing.source, evidence) if provider.challenge else None
+        if isinstance(challenge, Refusal):
+            return challenge
+        if challenge is not None and not challenge.enqueue:
+            return own_words(challenge)
+        if refusal := provider.verify(received, listing.source, evidence):
+            return refusal
+        tenant = provider.route(received, listing.source)
+        if provider.has_tenants and listing.tenants is not None and tenant not in listing.tenants:
+            return Refusal("tenant_unknown", "The shop or seller is not one of this source's integrations.")
+        return self._append(received, listing, provider, tenant, evidence.now)
+
+    def _append(
+        self, received: Request, listing: Listing, provider: Provider, tenant: str, now: datetime
+    ) -> Response | Refusal:
+        source = listing.source
+        message_id = new_id()
+        reply = provider.reply(received, source, str(message_id)) if provider.reply else None
+        if reply is not None and not reply.enqueue:
+            return own_words(reply)
+        secret = [name for name in (*CREDENTIALS, *provider.secret_headers(source)) if name in received.headers]
+        try:
+            appended = self.inbox.append(
+                message_id=message_id,
+                source_id=source.id,
+                tenant=tenant,
+                request=replace(received, headers=received.headers.without(secret)) if secret else received,
+                received_at=now,
+                max_length=self.settings.inbox_max_length,
+                rate_per_second=listing.rate_per_second,
+            )
+        except QueueUnavailable:
+            return error(503, "queue_unavailable", "The queue cannot take it now.")
+        if appended.refused == "rate":
+            return Refusal("rate_exceeded", "The source sends faster than it may.", 429)
+        if appended.refused is not None:
+            return error(503, "queue_full", "The queue is full.")
+        if appended.wake:
+            self._orders.put(shard_of(source.id, tenant, self.inbox.shards))
+        return own_words(reply) if reply else accepted(str(message_id))
+
+    def _refuse(self, refusal: Refusal, received: Request, listing: Listing | None) -> Response:
+        provider = PROVIDERS.get(listing.source.provider) if listing else None
+        secret = provider.secret_headers(listing.source) if listing and provider else ()
+        refusals.record(
+            self.client,
+            refusal,
+            replace(received, headers=received.headers.without(secret)),
+            at=self.clock(),
+            kept=self.settings.refusals_kept,
+            provider=provider.name if provider else "",
+            source_id=listing.source.id if listing else "",
+            account_id=listing.account_id if listing else "",
+        )
+        return error(refusal.status, refusal.code, refusal.message)
+
+    def health(self) -> Response:
+        """200 when webhooks can be taken: the directory is loaded and the queue answers."""
+        try:
+            answers = bool(self.client.ping())
+        except redis.RedisError:
+            answers = False
+        if answers and self.listings.by_path is not None:
+            return json(200, b'{"status":"ok"}')
+        return error(503, "queue_unavailable", "The queue does not answer, or the sources are not known yet.")
+
+
+def json(status: int, body: bytes) -> Response:
+    """A JSON answer."""
+    return Response(body, status, content_type="application/json")
+
+
+def accepted(message_id: str) -> Response:
+    """The usual 200: the message is safe, under this id."""
+    return json(200, b'{"received":true,"id":"%s"}' % message_id.encode())
+
+
+def own_words(reply: Reply) -> Response:
+    """What a provider expects to hear instead."""
+    return Response(reply.body, reply.status, content_type=reply.content_type)
+
+
+def error(status: int, code: str, message: str) -> Response:
+    """The one form of an error; 429 and 503 say when to come again."""
+    response = json(status, orjson.dumps({"error": {"code": code, "message": message}}))
+    response.headers.update(HEADERS_OF_STATUS.get(HTTPStatus(status), {}))
+    return response
+
+
+def make_app(settings: Settings, ring: KeyRing, *, clock: Callable[[], datetime] = utc_now) -> Flask:
+    """The WSGI app over `settings`, its background threads running; `extensions["ingress"].stop()` ends them."""
+    ingress = Ingress(settings, ring, clock=clock)
+    ingress.start()
+    app = Flask("crossdock.ingress", static_folder=None)
+    app.extensions["ingress"] = ingress
+    app.add_url_rule("/healthz", "health", ingress.health, methods=["GET"])
+    app.add_url_rule(f"{PREFIX}<path:name>", "receive", lambda name: ingress.receive(), methods=METHODS)  # noqa: ARG005  # read from the environ, as aliases are
+    for alias in ALIASES:
+        app.add_url_rule(alias, alias, ingress.receive, methods=METHODS)
+    app.register_error_handler(404, lambda _: error(404, "not_found", "There is nothing here."))
+    app.register_error_handler(405, lambda _: error(405, "method_refused", "This method is not accepted here."))
+    app.register_error_handler(500, lambda _: error(500, "internal", "Something went wrong on our side."))
+    return app
+
+
+@lru_cache(maxsize=1)
+def _app() -> Flask:
+    settings = current()
+    logs.configure(settings)
+    return make_app(settings, load_ring(settings))
+
+
+def __getattr__(name: str) -> Flask:
+    """`app` is made when a server first asks for it, so that importing this module starts nothing."""
+    if name == "app":
+        return _app()
+    raise AttributeError(name)

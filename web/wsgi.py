@@ -1,0 +1,81 @@
+"""A request as WSGI hands it over, made into the one that providers judge.
+
+Comes in: a WSGI environ. Comes out: a Request with its raw body, or a refusal. Nothing is left behind.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from shared.providers.contract import Headers, Refusal, Request
+
+READ_BYTES = 65_536
+LENGTH_DIGITS = 15
+
+# Granian hands out the process environment as if it were the request's; what is called HTTP_ there is no header.
+_NOT_HEADERS = {name: value for name, value in os.environ.items() if name.startswith("HTTP_")}
+
+
+def header_pairs(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The request's headers as WSGI gives them.
+
+    WSGI has one spelling for `-` and `_`, and folds a repeated header into one value with commas; of two spellings
+    sent at once granian keeps the later. So each name stands once here, with `-`, and a folded value is told by its
+    commas (`signatures.single`, a second `t=`). A value that is not ASCII arrives empty.
+    """
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            if _NOT_HEADERS.get(key) != value:
+                yield key[5:].replace("_", "-").lower(), value
+        elif key == "CONTENT_TYPE" and value:
+            yield "content-type", value
+
+
+def bodiless(environ: Mapping[str, Any], public_url: str) -> Request:
+    """The request without its body, which is not read yet.
+
+    Its URL is the one providers know us by: `public_url` and the path, whatever Host says.
+    """
+    query = environ.get("QUERY_STRING") or ""
+    path = environ["PATH_INFO"]
+    whole = f"{path}?{query}" if query else path
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        path=whole,
+        headers=Headers(header_pairs(environ)),
+        body=b"",
+        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+        url=public_url.rstrip("/") + whole,
+        remote_addr=environ.get("REMOTE_ADDR") or "",
+    )
+
+
+def read_body(environ: Mapping[str, Any], limit: int) -> bytes | Refusal:
+    """The raw body; one that says it is too large is not read, and of one that does not say, `limit` and a byte."""
+    too_large = Refusal("body_too_large", f"The body is larger than {limit} bytes.", 413)
+    stream = environ["wsgi.input"]
+    given = environ.get("CONTENT_LENGTH")
+    if given:
+        if not (given.isascii() and given.isdigit()):
+            return Refusal("length_malformed", "Content-Length is no number.", 400)
+        if len(given) > LENGTH_DIGITS or int(given) > limit:
+            return too_large
+        body = _read(stream, int(given))
+        return body if len(body) == int(given) else Refusal("body_incomplete", "The body ended early.", 400)
+    if not environ.get("wsgi.input_terminated"):
+        return b""
+    # Chunked: the length shows only in the reading.
+    body = _read(stream, limit + 1)
+    return body if len(body) <= limit else too_large
+
+
+def _read(stream: Any, count: int) -> bytes:
+    first: bytes = stream.read(count)
+    if len(first) == count or not first:
+        return first
+    parts, left = [first], count - len(first)
+    while left and (part := stream.read(min(left, READ_BYTES))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
