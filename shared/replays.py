@@ -64,6 +64,14 @@ def _extent(connection: Connection, target: Target, filters: Filters) -> tuple[i
     return int(row.total), row.bound or _NOTHING
 
 
+def _gone(connection: Connection, target: Target, filters: Filters) -> int:
+    """How many of the items asked for by name are not there: past the time they are kept for, or never were."""
+    if filters.ids is None:
+        return 0
+    named = Filters(account_id=filters.account_id, ids=tuple(set(filters.ids)))
+    return len(named.ids or ()) - _extent(connection, target, named)[0]
+
+
 def create(
     connection: Connection,
     *,
@@ -76,6 +84,7 @@ def create(
 ) -> Job:
     """A new running job over the items that match now; later ones are not its own.
 
+    Items that were named and are not there count as skipped from the start, so that their expiry is told.
     After the commit the caller may order `replay.run` with its id; if not, beat does within a second.
 
     Raises:
@@ -85,6 +94,7 @@ def create(
     if rate_per_second is not None and not rate_per_second > 0:
         raise Unacceptable("rate_invalid", "The rate must be above 0 items a second.")
     total, bound = _extent(connection, target, filters)
+    gone = _gone(connection, target, filters)
     job = (
         connection.execute(
             insert(replay_jobs)
@@ -95,7 +105,9 @@ def create(
                 filters=filters.model_dump(mode="json", exclude_none=True),
                 state=JobState.RUNNING if total else JobState.FINISHED,
                 rate_per_second=rate_per_second,
-                total=total,
+                total=total + gone,
+                skipped=gone,
+                skipped_why={"gone": gone} if gone else {},
                 bound=bound,
                 next_slice_at=now,
                 asked_by=asked_by,

@@ -99,8 +99,9 @@ def _after(row: Any, batch: Batch, ended: bool, due: datetime, now: datetime) ->
     why = Counter(row["skipped_why"]) + batch.skipped
     done, failed = row["done"] + batch.done, row["failed"] + batch.failed
     if ended and (changed := row["total"] - done - failed - why.total()) > 0:
-        # Matched when the job was made and no longer did when their turn came: replayed by hand, say, or dropped.
-        why["changed"] += changed
+        # Matched when the job was made and no longer did when their turn came. An event never changes, so it was
+        # dropped; another item may have been as well, but more likely somebody replayed it by hand.
+        why["gone" if row["target"] == "events" else "changed"] += changed
     return {
         "done": done,
         "skipped": why.total(),

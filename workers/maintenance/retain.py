@@ -25,7 +25,8 @@ BATCH_ROWS: Final = 5_000
 # Resolved alerts, ended replays and the audit log: small, and asked for long after.
 KEEP_RECORDS_DAYS: Final = 365
 
-# A DROP waits for every reader of the table, and every new reader waits behind it; rather try again later.
+# A partition made or dropped waits for every reader of the table, and every new reader waits behind it; there are weeks
+# of them ahead, so rather try again later.
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '1s'")
 
 # What was still owed when its event was dropped can no longer be sent, and says so rather than wait for ever.
@@ -61,8 +62,7 @@ def retain(context: Context, *, now: datetime) -> dict[str, int]:
     """
     settings = context.settings
     end = time.monotonic() + WORK_SECONDS
-    with transaction(context.engine) as connection:
-        counts = {"partitions_made": len(ensure_partitions(connection, now=now))}
+    counts = {"partitions_made": _make(context.engine, now=now)}
     keeps = {
         "messages": settings.keep_messages_days,
         "events": settings.keep_events_days,
@@ -87,6 +87,17 @@ def retain(context: Context, *, now: datetime) -> dict[str, int]:
         orders.send(settings, queues.RETAIN)
     _log.info("retention.done", unfinished=unfinished, **counts)
     return counts | {"unfinished": int(unfinished)}
+
+
+def _make(engine: Engine, *, now: datetime) -> int:
+    """Partitions made."""
+    try:
+        with transaction(engine) as connection:
+            connection.execute(_LOCK_TIMEOUT)
+            return len(ensure_partitions(connection, now=now))
+    except OperationalError as error:
+        _log.warning("partitions.postponed", error=type(error.orig).__name__)
+        return 0
 
 
 def _drop(engine: Engine, table: str, *, before: datetime, now: datetime) -> tuple[int, int]:

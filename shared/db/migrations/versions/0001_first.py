@@ -274,7 +274,7 @@ CREATE TABLE replay_jobs (
     total bigint NOT NULL,
     done bigint NOT NULL DEFAULT 0,                 -- items replayed
     skipped bigint NOT NULL DEFAULT 0,              -- items passed over: in flight, expired, without a body
-    skipped_why jsonb NOT NULL DEFAULT '{}',        -- {"expired": 3, "in_flight": 1}: skipped, by reason
+    skipped_why jsonb NOT NULL DEFAULT '{}',        -- {"gone": 3, "in_flight": 1}: skipped, by reason
     failed bigint NOT NULL DEFAULT 0,               -- messages that failed again
     cursor uuid,                                    -- the last item done; moves in the transaction that does it
     bound uuid NOT NULL,                            -- items created after the job are not its own
