@@ -1,0 +1,75 @@
+"""The report for eyes: tables on the terminal.
+
+Comes in: the report as written. Nothing is left behind.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(content: Mapping[str, Any], console: Console) -> None:
+    """Print the report."""
+    rates = content["rates"]
+    table = _table("Rates", "measured", "per second")
+    for name, label in (
+        ("bare_view", "the bare Flask view, closed loop"),
+        ("raw_xadd", "XADD, one client, appendfsync always"),
+        ("naive", "naive: a task a webhook, a task a delivery"),
+        ("ingress", "ingress alone"),
+        ("inbound", "drain alone"),
+        ("delivery", "delivery engine alone"),
+        ("full_accepted", "full way, accepted"),
+        ("full_delivered", "full way, delivered"),
+        ("open_loop", "open loop, offered"),
+    ):
+        table.add_row(label, f"{rates[name]:,.0f}")
+    console.print(table)
+
+    table = _table("Latency, ms", "from - to", "p50", "p90", "p99", "max")
+    for name, label in (
+        ("ack", "due - acknowledged"),
+        ("accepted_to_delivered", "acknowledged - received"),
+        ("naive_accepted_to_delivered", "the same, naive at its peak"),
+        ("healthy_none_dead", "the same, nine tenths, all well"),
+        ("healthy_some_dead", "the same, nine tenths, one tenth dead"),
+    ):
+        figures = content["latency_ms"].get(name) or {}
+        table.add_row(label, *(f"{figures.get(key, 0):,.1f}" for key in ("p50", "p90", "p99", "max")))
+    console.print(table)
+
+    table = _table("Growth of the delivery engine", "condition", "per second", "CPU s per 1,000", "largest MB")
+    for noun in ("backlog", "subscriptions"):
+        for cost in content["growth"][noun]:
+            table.add_row(
+                f"{noun} {cost['size']:,}",
+                f"{cost['rate']:,.0f}",
+                f"{cost['cpu']['worker-delivery'] + cost['cpu']['postgres']:.3f}",
+                f"{max(cost['rss_mb'].values()):,.0f}",
+            )
+    console.print(table)
+
+    table = _table("Processes, full way", "process", "CPU s per 1,000", "peak MB")
+    for name, seconds in sorted(content["cpu_seconds_per_1000"]["full"].items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{seconds:.3f}", f"{content['rss_mb'].get(name, 0):,.0f}" if name != "total" else "")
+    console.print(table)
+
+    table = _table("Targets", "ratio", "found", "wanted", "")
+    for target in content["targets"]:
+        mark = "[green]met[/]" if target["met"] else "[red]missed[/]"
+        table.add_row(target["name"], f"{target['value']:g}", target["target"], mark)
+    console.print(table)
+    for part, found in content["counts"]["discrepancies"].items():
+        for sentence in found:
+            console.print(f"[red]{part}: {sentence}[/]")
+    console.print("Every webhook is accounted for." if content["reconciled"] else "[red]The counts do not add up.[/]")
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", min_width=70)
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
