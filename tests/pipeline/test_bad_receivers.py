@@ -1,0 +1,83 @@
+"""Receivers that hang, redirect, drip and babble: each harms itself alone."""
+
+import pytest
+
+from tests.doubles.shop import Shop
+from tests.pipeline.crm import Crm
+from tests.pipeline.merchant import Merchant
+from tests.pipeline.stack import Stack
+from tests.pipeline.waiting import until
+
+
+def test_k9_a_subscriber_that_hangs_does_not_hold_up_the_others(
+    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
+) -> None:
+    cap = 5
+    hanging = merchant.subscribe(crm.url("/hanging"), max_in_flight=cap, retry_delay_seconds=600)
+    healthy = merchant.subscribe(crm.url("/healthy"), max_in_flight=cap)
+    crm.trust("/healthy", healthy.secret)
+    crm.script("/hanging", "hold")
+    merchant.post(*(shop.created(number) for number in range(100)))
+    merchant.wait_delivered(100, healthy)
+    # While all hundred passed, the hanging one had its own few places, and then only probes of its pause.
+    circuit = stack.settings.circuit_failures
+    assert len(crm.receipts("/hanging")) <= circuit + 2 * cap
+    assert merchant.deliveries(hanging)["delivered"] == 0
+    assert merchant.deliveries(hanging).total() == 100
+    assert sorted(crm.accepted_ids("/healthy")) == merchant.event_ids()
+
+
+def test_k12_a_redirect_to_a_metadata_address_is_not_followed_and_no_success(
+    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
+) -> None:
+    subscription = merchant.subscribe(crm.url("/"), retry_attempts=1, retry_delay_seconds=0)
+    witness = crm.url("/witness")
+    for location in ("http://169.254.169.254/latest/meta-data/", witness):
+        crm.script("/", crm.redirect(302, location), crm.redirect(307, location))
+        merchant.post(shop.created(1 if location == witness else 2))
+        until(lambda: merchant.settled() and not crm.scripted("/"))
+    assert merchant.deliveries(subscription) == {"dead": 2}
+    attempts = stack.rows("SELECT status, error_code FROM attempts WHERE subscription_id = :id", id=subscription.id)
+    assert sorted(row.status for row in attempts) == [302, 302, 307, 307]
+    assert crm.receipts("/witness") == []
+
+
+def test_a_destination_in_a_private_network_is_refused_before_a_byte_leaves(
+    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
+) -> None:
+    subscription = merchant.subscribe(crm.url("/"), retry_attempts=0)
+    stack.rows(
+        "UPDATE subscriptions SET url = 'http://169.254.169.254/latest/meta-data/', updated_at = now() WHERE id = :id"
+        " RETURNING id",
+        id=subscription.id,
+    )
+    merchant.post(shop.created(1))
+    until(lambda: merchant.deliveries() == {"dead": 1})
+    row = stack.rows("SELECT status, error_code FROM attempts WHERE subscription_id = :id", id=subscription.id)[0]
+    assert (row.status, row.error_code) == (None, "address_refused")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "state"),
+    [
+        pytest.param(204, "delivered", id="no_content"),
+        pytest.param(299, "delivered", id="any_2xx"),
+        pytest.param("huge", "delivered", id="huge_reply"),
+        pytest.param("drip", "dead", id="slow_drip"),
+        pytest.param(b"220 smtp.example ready\r\n", "dead", id="no_http"),
+        pytest.param("close", "dead", id="closed_without_an_answer"),
+    ],
+)
+def test_k14_an_odd_reply_is_bounded_and_judged(
+    merchant: Merchant, shop: Shop, crm: Crm, behaviour: int | str | bytes, state: str
+) -> None:
+    subscription = merchant.subscribe(crm.url("/"), retry_attempts=0, timeout_ms=1000)
+    crm.script("/", behaviour)
+    merchant.post(shop.created(1))
+    until(lambda: merchant.deliveries() == {state: 1})
+    row = merchant.stack.rows(
+        "SELECT duration_ms, length(response_excerpt) AS kept FROM attempts WHERE subscription_id = :id",
+        id=subscription.id,
+    )[0]
+    assert (row.kept or 0) <= 2048
+    assert row.duration_ms < 1000 * 2 + 500  # the timeout, with room for a busy machine
