@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 import requests
 
-from cli import stack
+from cli import pulse, stack
 from cli.embedded import Embedded
 from cli.supervisor import Printer, Supervisor, end_leftovers
 from shared.clock import utc_now
@@ -23,6 +23,7 @@ from shared.settings import Settings
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
+PING_SECONDS = 0.5
 
 
 @contextmanager
@@ -81,6 +82,18 @@ def wait_until_ready(urls: list[str], *, stopped: threading.Event, seconds: floa
                 raise CrossdockError(f"{url} does not answer; the lines above say why.")
             if stopped.wait(POLL_SECONDS):
                 return
+
+
+def wait_until_workers(settings: Settings, *, seconds: float = READY_SECONDS) -> None:
+    """Return when every kind of worker answers. Nothing would be lost by not waiting; it would only look slow.
+
+    Raises:
+        CrossdockError: one did not within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while missing := set(pulse.WORKERS) - pulse.workers(settings, seconds=PING_SECONDS):
+        if time.monotonic() > deadline:
+            raise CrossdockError(f"No worker answers for: {', '.join(sorted(missing))}.")
 
 
 def _answers(url: str) -> bool:

@@ -70,6 +70,7 @@ async def run(station: Station, count: int, *, printer: Printer, watch: Watcher)
         with running.processes(station.settings, printer):
             ready = [f"{addresses.ingress}/healthz"]
             await asyncio.to_thread(running.wait_until_ready, ready, stopped=threading.Event())
+            await asyncio.to_thread(running.wait_until_workers, station.settings)
             yield await _play(station, plan.make(count, now=station.now()), cast, crm, watch)
     finally:
         await crm.stop()

@@ -1,0 +1,183 @@
+"""`crossdock simulate`: act as a provider.
+
+Comes in: a provider and a topic. Left behind: what the ingress took. Killed in the middle, it has sent what it has
+sent; every webhook has a delivery id of its own.
+"""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import click
+
+from cli import output, stack
+from cli.station import Station, at_work
+from shared import directory
+from shared.clock import utc_now
+from shared.errors import Unacceptable
+from shared.providers import samples
+from shared.providers.contract import Provider, Sample
+from shared.providers.registry import PROVIDERS
+from shared.settings import current
+
+IN_FLIGHT = 50
+TENANT = "simulated.myshopify.com"
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    provider: Provider
+    topic: str
+    url: str
+    secret: bytes
+    tenant: str
+    settings: dict[str, Any]
+
+
+@dataclass
+class _Tally:
+    statuses: Counter[str] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)  # ms
+    seconds: float = 0.0
+    last: str = ""
+
+
+@click.command("simulate")
+@click.argument("provider_name", metavar="PROVIDER")
+@click.argument("topic")
+@click.option("--path", help="The source's path; that of the provider's only source unless given.")
+@click.option("--url", help="Send to this URL instead of this machine's ingress; needs --secret.")
+@click.option("--secret", help="What to sign with; the source's own unless given.")
+@click.option("--tenant", help="The shop it is from; one of the source's integrations unless given.")
+@click.option(
+    "--count", default=1, show_default=True, type=click.IntRange(min=1), help="How many, each a new customer."
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="How many a second; at once unless given.")
+@click.option("--first", default=1, show_default=True, type=click.IntRange(min=1), help="The first customer's number.")
+@output.json_option
+def command(
+    *, provider_name: str, topic: str, count: int, rate: float | None, first: int, as_json: bool, **given: Any
+) -> None:
+    """Act as a provider: sign sample webhooks and send them.
+
+    Sends what the provider would send, to a source of a running stack, whose secret it looks up itself; or to any URL,
+    with --secret. Tells the statuses and how long the answers took.
+
+    \b
+    crossdock simulate shopify customers/create
+    crossdock simulate robaws client.updated --path robaws/customers --count 1000 --rate 50
+    crossdock simulate shopify customers/update --url https://hooks.example.com/api/webhooks/shopify --secret "$S"
+    """
+    provider = PROVIDERS.get(provider_name)
+    if provider is None:
+        raise Unacceptable("provider_unknown", f"Providers are: {', '.join(sorted(PROVIDERS))}.")
+    if topic not in samples.topics(provider_name):
+        known = ", ".join(samples.topics(provider_name))
+        raise Unacceptable("topic_unknown", f"Topics of {provider_name} with a sample are: {known}.")
+    target = _target(provider, topic, **given)
+    tally = asyncio.run(_send(target, range(first, first + count), rate))
+    _tell(target, tally, as_json=as_json)
+    if set(tally.statuses) != {"200"}:
+        raise SystemExit(1)
+
+
+def _target(
+    provider: Provider, topic: str, *, path: str | None, url: str | None, secret: str | None, tenant: str | None
+) -> _Target:
+    if url is not None:
+        if secret is None:
+            raise click.UsageError("--url needs --secret.")
+        return _Target(provider, topic, url, secret.encode(), TENANT if tenant is None else tenant, {})
+    with at_work() as station:
+        listing_path, listing = _listing(station, provider, path)
+        running = stack.addresses(station.settings.data_dir) or stack.addresses_of(current())
+    secrets = listing.source.secrets
+    if secret is None and not secrets:
+        raise Unacceptable("secret_needed", "The source has no secret that counts; give --secret.")
+    own = sorted(listing.tenants or ()) if provider.has_tenants else [""]
+    return _Target(
+        provider=provider,
+        topic=topic,
+        url=f"{running.ingress}/api/webhooks/{listing_path}",
+        secret=secrets[0] if secret is None else secret.encode(),
+        tenant=tenant if tenant is not None else own[0] if own else TENANT,
+        settings=dict(listing.source.settings),
+    )
+
+
+def _listing(station: Station, provider: Provider, path: str | None) -> tuple[str, directory.Listing]:
+    known = directory.load(station.client, station.ring, now=station.now())
+    mine = {at: listing for at, listing in known.items() if listing.source.provider == provider.name}
+    if path is not None:
+        if path not in mine:
+            raise Unacceptable("source_unknown", f"There is no {provider.name} source at {path!r}.")
+        return path, mine[path]
+    if not mine:
+        raise Unacceptable(
+            "source_unknown", f"There is no such source; `crossdock sources add {provider.name}` adds one."
+        )
+    if len(mine) > 1:
+        raise Unacceptable("source_needed", f"Name one with --path: {', '.join(sorted(mine))}.")
+    return next(iter(mine.items()))
+
+
+async def _send(target: _Target, customers: range, rate: float | None) -> _Tally:
+    tally = _Tally()
+    places = asyncio.Semaphore(IN_FLIGHT)
+    started = time.monotonic()
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as group:
+        for index, customer in enumerate(customers):
+            if rate is not None:
+                await asyncio.sleep(max(0.0, started + index / rate - time.monotonic()))
+            await places.acquire()
+            sending = group.create_task(_post(session, target, customer, tally))
+            sending.add_done_callback(lambda _: places.release())
+    tally.seconds = time.monotonic() - started
+    return tally
+
+
+async def _post(session: aiohttp.ClientSession, target: _Target, customer: int, tally: _Tally) -> None:
+    now = utc_now()
+    body = samples.make(target.provider.name, target.topic, number=customer, at=now)
+    sample = Sample(
+        topic=target.topic,
+        body=body,
+        secret=target.secret,
+        tenant=target.tenant,
+        delivery_id=str(uuid4()),
+        now=now,
+        url=target.url,
+        settings=target.settings,
+    )
+    started = time.monotonic()
+    try:
+        async with session.post(target.url, data=body, headers=target.provider.sign(sample)) as answer:
+            tally.last = (await answer.text())[:500]
+            tally.statuses[str(answer.status)] += 1
+    except (aiohttp.ClientError, TimeoutError) as error:
+        tally.last = repr(error)
+        tally.statuses[type(error).__name__] += 1
+    tally.latencies.append((time.monotonic() - started) * 1000)
+
+
+def _tell(target: _Target, tally: _Tally, *, as_json: bool) -> None:
+    latencies = sorted(tally.latencies)
+    cuts = statistics.quantiles(latencies, n=100, method="inclusive") if len(latencies) > 1 else latencies * 99
+    row = {
+        "url": target.url,
+        "topic": target.topic,
+        "tenant": target.tenant,
+        "sent": len(latencies),
+        "statuses": dict(tally.statuses),
+        "p50_ms": round(cuts[49], 1),
+        "p99_ms": round(cuts[98], 1),
+        "per_second": round(len(latencies) / tally.seconds, 1) if tally.seconds else None,
+        "last_answer": tally.last,
+    }
+    output.show_one(row, as_json=as_json)

@@ -1,0 +1,1 @@
+"""The doctor: what is checked, and what to do about what is found."""
