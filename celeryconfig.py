@@ -12,18 +12,28 @@ _settings = current()
 broker_url = valkey.celery_url(_settings.redis_url)
 result_backend = broker_url
 result_expires = 3600
+# Valkey may be away for as long as it likes; whoever waits for it waits for ever and needs no hand afterwards.
 broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
 broker_transport_options = {
     "visibility_timeout": _settings.visibility_timeout_seconds,
     "socket_timeout": 30,
     "socket_connect_timeout": 5,
+    "socket_keepalive": True,
     "retry_on_timeout": True,
+}
+# A result is for eyes only: a worker does not wait long to store one.
+result_backend_transport_options = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.5, "interval_max": 1}
 }
 task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 task_acks_late = True
 task_reject_on_worker_lost = True
+# An order that runs on while the connection is lost does no harm: claims and locks are in PostgreSQL. Ended in the
+# middle it would only give up requests that are in flight.
+worker_cancel_long_running_tasks_on_connection_loss = False
 worker_prefetch_multiplier = 1
 task_soft_time_limit = _settings.soft_time_limit_seconds
 task_time_limit = _settings.lease_seconds
@@ -31,7 +41,6 @@ task_track_started = True
 worker_send_task_events = True
 task_send_sent_event = False
 worker_hijack_root_logger = False
-worker_max_tasks_per_child = None
 timezone = "UTC"
 task_default_queue = queues.SYNC_QUEUE
 task_routes = {
@@ -41,5 +50,6 @@ task_routes = {
 beat_schedule = {
     "every second: wake what is due": {"task": queues.TICK, "schedule": 1.0, "options": {"expires": 2}},
     "every minute: recover": {"task": queues.RECOVER, "schedule": 60.0, "options": {"expires": 60}},
-    "every day: retain": {"task": queues.RETAIN, "schedule": 86_400.0, "options": {"expires": 3600}},
+    # Hourly, though days are what it counts: a beat that is restarted each night would never come to a daily one.
+    "every hour: retain": {"task": queues.RETAIN, "schedule": 3600.0, "options": {"expires": 3600}},
 }

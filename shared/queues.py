@@ -45,4 +45,4 @@ DISPATCH: Final = "delivery.dispatch"  # ()
 REPLAY_RUN: Final = "replay.run"  # (job_id: str)
 TICK: Final = "maintenance.tick"  # every second: wake what is due
 RECOVER: Final = "maintenance.recover"  # every minute: expired leases, the source directory
-RETAIN: Final = "maintenance.retain"  # daily: partitions ahead, retention behind
+RETAIN: Final = "maintenance.retain"  # every hour: partitions ahead, retention behind
