@@ -92,7 +92,8 @@ def _check_numbers(settings: Settings, values: Mapping[str, Any]) -> None:
     for name, (least, most) in _BOUNDS.items():
         top = settings.request_timeout_seconds * 1000 if name == "timeout_ms" else most
         if name in values and not least <= values[name] <= top:
-            raise Unacceptable(f"{name}_out_of_range", f"{name} is {least:g} to {top:g}.")
+            word = name.replace("retry_delay_seconds", "retry_delay")  # the public contract's
+            raise Unacceptable(f"{word}_out_of_range", f"{word} is {least:g} to {top:g}.")
 
 
 def _text(name: str, value: str, *, least: int, most: int) -> str:

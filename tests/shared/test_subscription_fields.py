@@ -1,0 +1,74 @@
+"""What a subscription may be set to, and what it may not."""
+
+from typing import Any
+
+import pytest
+
+from shared.errors import Unacceptable
+from shared.settings import Settings
+from shared.subscription_fields import check
+
+SETTINGS = Settings(request_timeout_seconds=30)
+GOOD: dict[str, Any] = {"name": "CRM", "url": "https://1.1.1.1/hook", "events": ["user.created"]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"events": []}, "events_malformed"),
+        ({"events": ["user.created"] * 101}, "events_malformed"),
+        ({"events": ["user.create"]}, "event_type_unknown"),
+        ({"events": ["*.created"]}, "event_type_unknown"),
+        ({"events": ["user*"]}, "event_type_unknown"),
+        ({"events": [""]}, "event_type_unknown"),
+        ({"url": "http://1.1.1.1/"}, "scheme_refused"),
+        ({"url": "ftp://1.1.1.1/"}, "scheme_refused"),
+        ({"url": ""}, "scheme_refused"),
+        ({"url": "https://169.254.169.254/latest/meta-data"}, "address_refused"),
+        ({"url": "https://127.0.0.1/"}, "address_refused"),
+        ({"url": "https://[::ffff:10.0.0.1]/"}, "address_refused"),
+        ({"url": "https://user:pass@1.1.1.1/"}, "url_malformed"),
+        ({"url": "https://1.1.1.1/" + "a" * 2000}, "url_malformed"),
+        ({"name": "  "}, "name_malformed"),
+        ({"name": "n" * 201}, "name_malformed"),
+        ({"description": "d" * 2001}, "description_malformed"),
+        ({"timeout_ms": 30_001}, "timeout_ms_out_of_range"),
+        ({"timeout_ms": 99}, "timeout_ms_out_of_range"),
+        ({"retry_attempts": -1}, "retry_attempts_out_of_range"),
+        ({"retry_delay_seconds": 86_401.0}, "retry_delay_out_of_range"),
+        ({"retry_delay_seconds": float("nan")}, "retry_delay_out_of_range"),
+        ({"disable_after": 0}, "disable_after_out_of_range"),
+        ({"disable_after_seconds": -0.1}, "disable_after_seconds_out_of_range"),
+        ({"max_in_flight": 0}, "max_in_flight_out_of_range"),
+        ({"schedule": "hourly"}, "schedule_unknown"),
+        ({"ordering": "loose"}, "ordering_unknown"),
+        ({"destination": "pigeon"}, "destination_unknown"),
+    ],
+)
+def test_one_bad_field_among_good_ones_is_refused_by_its_code(fields: dict[str, Any], code: str) -> None:
+    assert check(SETTINGS, GOOD).values["events"] == ["user.created"]
+    with pytest.raises(Unacceptable) as refused:
+        check(SETTINGS, {**GOOD, **fields})
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("pattern", ["*", "user.*", "order.*", "order.item.*", "subscription.disabled"])
+def test_patterns_and_types_are_kept_once_each(pattern: str) -> None:
+    assert check(SETTINGS, {"events": [pattern, "user.created", pattern]}).values["events"] == [pattern, "user.created"]
+
+
+def test_a_misspelt_type_is_answered_with_what_was_meant() -> None:
+    with pytest.raises(Unacceptable, match=r"user\.created"):
+        check(SETTINGS, {"events": ["user.craeted"]})
+
+
+def test_private_networks_can_be_allowed() -> None:
+    settings = Settings(allowed_destination_cidrs="10.1.0.0/16", allow_http_destinations=True)
+    assert check(settings, {"url": "http://10.1.2.3/hook"}).warnings == ()
+    with pytest.raises(Unacceptable):
+        check(settings, {"url": "http://10.2.0.1/hook"})
+
+
+def test_only_what_is_given_is_checked_and_given_back() -> None:
+    assert check(SETTINGS, {}).values == {}
+    assert check(SETTINGS, {"name": " CRM "}).values == {"name": "CRM"}
