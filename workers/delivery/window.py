@@ -33,9 +33,10 @@ from workers.delivery.send import attempt
 Value = TypeVar("Value")
 
 POLL_SECONDS = 0.05  # a turn looks at the table, and at whether to stop, at least this often
-CLAIM_SPACING_SECONDS = 0.005
-FLUSH_SECONDS = 0.01
-FLUSH_RESULTS = 50
+CLAIM_SPACING_SECONDS = 0.015  # small claims cost as much as large ones
+FLUSH_SECONDS = 0.02
+FLUSH_RESULTS = 100
+NAP_SECONDS = 0.02  # waits up to this are not worth listening through
 RECORD_MAX = 500  # results in one transaction
 RETRY_SECONDS = 0.5
 # A request that takes longer than this no longer counts as one of the window's, so that hanging receivers do not use it
@@ -87,7 +88,6 @@ class Window:
         Raises:
             SQLAlchemyError: the database cannot be read; what is in flight goes on.
         """
-        self._counts = Counter()
         deadline = time.monotonic() + seconds
         look_at = claim_at = 0.0
         fresh = False  # whether the last look came after all that has been written
@@ -99,7 +99,7 @@ class Window:
                 took = time.monotonic() - now
                 look_at = now + max(POLL_SECONDS, 6 * took) if not self._due else now
             wants = self._share()
-            enough = sum(wants.values()) >= self._size // 4
+            enough = sum(wants.values()) >= self._size // 2 or not (self._waiting or self._flights)
             if wants and (enough or time.monotonic() >= claim_at):
                 began = time.monotonic()
                 await self._claim(wants)
@@ -117,7 +117,8 @@ class Window:
         if is_stopping():
             await self.drain(self._settings.shutdown_grace_seconds)
         await self._in_books(self._books.flush_counters)
-        return self._counts, bool(self._due) or not self._is_quiet()
+        counts, self._counts = self._counts, Counter()  # what is written between two turns counts for the later one
+        return counts, bool(self._due) or not self._is_quiet()
 
     async def _look(self) -> None:
         found = await self._in_books(self._books.survey, self.clock())
@@ -238,15 +239,13 @@ class Window:
         self._landed.set()
         self._enqueue(hand)
         self._fill()
-        if self._waiting + len(self._brisk) <= self._size:
-            self._changed.set()
 
     # Results
 
     async def _write_results(self) -> None:
         while True:
             await self._landed.wait()
-            if len(self._results) < FLUSH_RESULTS and len(self._flights) > FLUSH_RESULTS:
+            if len(self._results) < FLUSH_RESULTS and len(self._flights) > self._size // 4:
                 await asyncio.sleep(FLUSH_SECONDS)
             batch, self._results = self._results[:RECORD_MAX], self._results[RECORD_MAX:]
             if not self._results:
@@ -353,6 +352,9 @@ class Window:
         return not (self._waiting or self._flights or self._results or self._writing)
 
     async def _wait(self, seconds: float) -> None:
+        if seconds <= NAP_SECONDS:
+            await asyncio.sleep(seconds)
+            return
         self._changed.clear()
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)

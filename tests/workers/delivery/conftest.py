@@ -95,7 +95,7 @@ class Desk:
                         id=event_id,
                         account_id=self.account_id,
                         type="user.created",
-                        body=body or '{"event": "user.created", "data": {"n": "%s"}}' % event_id,
+                        body=body or f'{{"event": "user.created", "data": {{"n": "{event_id}"}}}}',
                         occurred_at=self.clock(),
                         created_at=self.clock(),
                     )
