@@ -8,19 +8,20 @@ and `maintenance.recover` publishes the new one within a minute.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 import redis
-from sqlalchemy import Connection, select
 
 from shared import queues, valkey
 from shared.clock import parse_instant
 from shared.crypto import KeyRing
-from shared.db.tables import integrations, sources
 from shared.errors import QueueUnavailable, SecretUndecipherable
 from shared.providers.contract import Source
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,13 @@ def live_secrets(secrets: list[dict[str, Any]], *, now: datetime) -> list[dict[s
     return [entry for entry in secrets if (end := parse_instant(entry.get("expiresAt"))) is None or end > now]
 
 
-def snapshot(connection: Connection) -> dict[str, bytes]:
+def snapshot(connection: "Connection") -> dict[str, bytes]:
     """The directory as the tables have it: path -> entry, the same bytes for the same rows."""
+    # Late, since the ingress reads the directory and is to load no database: a third of its start and memory.
+    from sqlalchemy import select
+
+    from shared.db.tables import integrations, sources
+
     tenants: dict[UUID, list[str]] = {}
     active = select(integrations).where(integrations.c.state == "active").order_by(integrations.c.id)
     for row in connection.execute(active):
@@ -67,7 +73,7 @@ def is_published(wanted: Mapping[str, bytes], client: valkey.Client) -> bool:
     return version(client) > 0 and held == {path.encode(): entry for path, entry in wanted.items()}
 
 
-def publish(connection: Connection, client: valkey.Client) -> int:
+def publish(connection: "Connection", client: valkey.Client) -> int:
     """Write the whole directory from the tables and raise its version; the new version.
 
     Call it after the commit that changed a source or an integration. Idempotent.

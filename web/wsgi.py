@@ -20,9 +20,10 @@ _NOT_HEADERS = {name: value for name, value in os.environ.items() if name.starts
 def header_pairs(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The request's headers as WSGI gives them.
 
-    WSGI has one spelling for `-` and `_`, and folds a repeated header into one value with commas; of two spellings
-    sent at once granian keeps the later. So each name stands once here, with `-`, and a folded value is told by its
-    commas (`signatures.single`, a second `t=`). A value that is not ASCII arrives empty.
+    WSGI has one spelling for `-` and `_`, and granian folds a repeated header into one value with commas, keeps
+    either one of two spellings sent at once, and empties a value that is not ASCII. So each name stands once here,
+    with `-`; a folded value is told by its commas (`signatures.single`, a second `t=`), and of two spellings the one
+    that is judged is also the only one that is kept.
     """
     for key, value in environ.items():
         if key.startswith("HTTP_"):

@@ -1,0 +1,321 @@
+"""The ingress as it runs: granian, worker processes, sockets; Valkey of its own, and no database anywhere."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import psutil
+import pytest
+
+from cli.embedded import Embedded
+from shared import queues, refusals, valkey
+from shared.clock import utc_now
+from shared.crypto import KeyRing, new_key
+from shared.inbox import Inbox
+from shared.providers import samples
+from shared.providers.contract import Sample
+from shared.providers.registry import PROVIDERS
+from tests.web.sources import SECRET, SHOP, Directory
+
+SHARDS = 1
+START_SECONDS = 20.0
+PATH = "/api/webhooks/shopify"
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(claim: Callable[[], bool], seconds: float = START_SECONDS) -> float:
+    """The seconds until the claim holds; fails when it does not come to hold."""
+    began = time.monotonic()
+    while not claim():
+        assert time.monotonic() - began < seconds, "it never came to hold"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+class Served:
+    """One running ingress and the Valkey behind it."""
+
+    def __init__(self, data: Path) -> None:
+        self.valkey = Embedded(data)
+        data.mkdir(exist_ok=True)
+        self.valkey.start_valkey()
+        until(self.valkey._valkey_answers)
+        self.key = new_key()
+        self.queue = valkey.connect(self.valkey.redis_url)
+        self.directory = Directory(self.queue, KeyRing([b64decode(self.key)]))
+        self.directory.put("shopify")
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CROSSDOCK_")}
+        environment |= {
+            "REDIS_URL": self.valkey.redis_url,
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+            "CROSSDOCK_ENCRYPTION_KEYS": self.key,
+            "CROSSDOCK_INGRESS_PORT": str(self.port),
+            "CROSSDOCK_INGRESS_WORKERS": "1",
+            "CROSSDOCK_INBOX_SHARDS": str(SHARDS),
+            "CROSSDOCK_MAX_BODY_BYTES": "100000",
+            "HTTP_PROXY": "http://user:secret@proxy.example",
+        }
+        self.process = subprocess.Popen([sys.executable, "-m", "web.serve", "ingress"], env=environment)
+        until(self.is_up)
+
+    def is_up(self) -> bool:
+        try:
+            return self.get("/healthz") == 200
+        except OSError:
+            return False
+
+    def get(self, path: str) -> int:
+        with closing(self.connect()) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def post(self, given: Sample, *, chunked: bool = False) -> tuple[int, dict[str, object], dict[str, str]]:
+        with closing(self.connect()) as connection:
+            body = iter([given.body[:7], given.body[7:]]) if chunked else given.body
+            connection.request("POST", PATH, body, dict(PROVIDERS["shopify"].sign(given)), encode_chunked=chunked)
+            answer = connection.getresponse()
+            return answer.status, orjson.loads(answer.read()), {k.lower(): v for k, v in answer.getheaders()}
+
+    def raw(self, head: str, body: bytes) -> bytes:
+        """What comes back for these very bytes."""
+        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=10)) as raw:
+            raw.sendall(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n" + body)
+            parts = []
+            while part := raw.recv(65536):
+                parts.append(part)
+            return b"".join(parts)
+
+    def ids(self) -> list[str]:
+        return [str(entry.message_id) for entry in Inbox(self.queue, shards=SHARDS).take(0, 1000)]
+
+    def processes(self) -> list[psutil.Process]:
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def stop(self) -> None:
+        for process in self.processes() if psutil.pid_exists(self.process.pid) else []:
+            process.kill()
+        self.process.wait()
+        self.queue.close()
+        self.valkey.stop()
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Served]:
+    """One that the test may kill."""
+    running = Served(tmp_path / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    running = Served(tmp_path_factory.mktemp("lasting") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def served(lasting: Served) -> Served:
+    """One that all share, its inbox, log and sources as at the start."""
+    lasting.queue.delete(queues.inbox(0), queues.REFUSALS)
+    lasting.directory.put("shopify")
+    until(lambda: lasting.post(sample(1))[0] == 200)
+    lasting.queue.delete(queues.inbox(0), queues.REFUSALS)
+    return lasting
+
+
+def sample(number: int = 3, **more: object) -> Sample:
+    now = utc_now()
+    given = {
+        "topic": "customers/update",
+        "body": samples.make("shopify", "customers/update", number=number, at=now),
+        "secret": SECRET,
+        "tenant": SHOP,
+        "delivery_id": f"delivery-{number}",
+        "now": now,
+    }
+    return Sample(**(given | more))  # type: ignore[arg-type]
+
+
+def test_k1_what_was_answered_200_is_there_after_a_kill_of_everything(mortal):
+    told = [mortal.post(sample(number))[1]["id"] for number in range(20)]
+    for process in mortal.processes():
+        process.kill()
+    os.kill(mortal.valkey.pid("valkey"), signal.SIGKILL)
+    mortal.valkey._processes["valkey"].wait()
+    mortal.process.wait()
+    mortal.valkey.start_valkey()
+    until(mortal.valkey._valkey_answers)
+    assert mortal.ids() == told
+    # The directory is in Valkey too: a new ingress needs nothing else.
+    mortal.start()
+    assert mortal.post(sample(20))[0] == 200
+
+
+def test_a_killed_worker_comes_back_unaided(mortal):
+    _, *children = mortal.processes()
+    for worker in children:
+        worker.kill()
+    psutil.wait_procs(children, timeout=10)
+    until(mortal.is_up)
+    assert mortal.post(sample())[0] == 200
+
+
+def test_workers_end_when_their_server_is_killed(mortal):
+    parent, *children = mortal.processes()
+    parent.kill()
+    mortal.process.wait()
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    assert gone
+
+
+def test_sigterm_finishes_what_was_accepted(mortal):
+    given = sample()
+    head = "".join(f"{name}: {value}\n" for name, value in PROVIDERS["shopify"].sign(given))
+    with closing(socket.create_connection(("127.0.0.1", mortal.port), timeout=10)) as raw:
+        start = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n{head}\n"
+        raw.sendall(start.replace("\n", "\r\n").encode() + given.body[:10])
+        # Another request is answered while this one waits for its body: so it is being worked on.
+        assert mortal.post(sample(4))[0] == 200
+        mortal.process.send_signal(signal.SIGTERM)
+        raw.sendall(given.body[10:])
+        assert raw.recv(65536).startswith(b"HTTP/1.1 200")
+    assert mortal.process.wait(10) == 0
+    assert len(mortal.ids()) == 2
+
+
+def test_an_idle_connection_does_not_hold_up_the_end(mortal):
+    with closing(mortal.connect()) as connection:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        mortal.process.send_signal(signal.SIGTERM)
+        assert mortal.process.wait(9) == 0
+
+
+def test_a_chunked_body_is_taken_in_and_capped(served):
+    assert served.post(sample(), chunked=True)[0] == 200
+    head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nTransfer-Encoding: chunked\n"
+    chunk = b"%x\r\n%s\r\n" % (100_001, b"x" * 100_001)
+    assert b" 413 " in served.raw(head, chunk + b"0\r\n\r\n").split(b"\r\n")[0]
+    assert len(served.ids()) == 1
+
+
+def test_a_body_over_the_cap_is_413_before_it_is_sent(served):
+    answer = served.raw(
+        f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: 100001\n", b"only the start"
+    )
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b'"code":"body_too_large"' in answer
+
+
+def signed(given: Sample) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in PROVIDERS["shopify"].sign(given))
+
+
+@pytest.mark.parametrize("extra", ["X-Shopify-Hmac-Sha256: AAAA\n", "x-shopify-hmac-sha256: AAAA\n"])
+def test_a_repeated_signature_header_is_refused(served, extra):
+    given = sample()
+    head = (
+        f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n{signed(given)}{extra}"
+    )
+    answer = served.raw(head, given.body)
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"header_duplicated" in answer
+
+
+def test_a_header_with_underscores_can_be_read_and_of_two_spellings_one_counts(served):
+    given = sample()
+    head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n"
+    extra = "X_Date: underscores\nX-Two: first\nX_Two: later\nX-Umlaut: \xfc\n"
+    assert served.raw(head + signed(given) + extra, given.body).startswith(b"HTTP/1.1 200")
+    [entry] = Inbox(served.queue, shards=SHARDS).take(0, 10)
+    headers = entry.request.headers
+    assert (headers.get("X-Date"), headers.get("X-Umlaut")) == ("underscores", "")
+    assert len(headers.all("X-Two")) == 1
+    assert headers.get("X-Two") in ("first", "later")
+    # Granian gives the process environment along with the request's headers.
+    assert "proxy" not in headers
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /api/webhooks/%00 HTTP/1.1",
+        "POST /api/webhooks/%ff%fe HTTP/1.1",
+        "POST /api/webhooks/../../etc/passwd HTTP/1.1",
+        "POST //api//webhooks//shopify HTTP/1.1",
+        f"POST {PATH}?%ff=%00&&=;a HTTP/1.1",
+        f"BREW {PATH} HTTP/1.1",
+        f"POST {PATH}{'x' * 4000} HTTP/1.1",
+    ],
+)
+def test_nonsense_is_refused_and_never_500(served, line):
+    answer = served.raw(f"{line}\nHost: x\nConnection: close\nContent-Length: 2\n", b"{}")
+    assert answer.split(b" ")[1] in (b"400", b"401", b"404", b"405", b"308")
+
+
+def test_k3_a_new_secret_works_within_a_second(served):
+    new = b"the new secret"
+    assert served.post(sample(secret=new))[0] == 401
+    served.directory.put("shopify", secrets=((new, None), (SECRET, None)))
+    assert until(lambda: served.post(sample(secret=new))[0] == 200) < 1.0
+    assert served.post(sample())[0] == 200
+
+
+def test_with_valkey_down_it_is_503_within_two_seconds_and_200_when_it_is_back(mortal):
+    assert mortal.post(sample(1))[0] == 200
+    pid = mortal.valkey.pid("valkey")
+    os.kill(pid, signal.SIGKILL)
+    mortal.valkey._processes["valkey"].wait()
+    began = time.monotonic()
+    status, body, headers = mortal.post(sample(2))
+    assert time.monotonic() - began < 2.0
+    assert (status, body["error"]["code"], headers["retry-after"]) == (503, "queue_unavailable", "5")  # type: ignore[index]
+    assert mortal.get("/healthz") == 503
+    mortal.valkey.start_valkey()
+    until(lambda: mortal.post(sample(3))[0] == 200)
+    assert len(mortal.ids()) == 2
+
+
+def test_with_valkey_hanging_it_is_503_after_the_timeout(mortal):
+    assert mortal.post(sample(1))[0] == 200
+    pid = mortal.valkey.pid("valkey")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        status, _, headers = mortal.post(sample(2))
+        assert time.monotonic() - began < 4.0
+        assert (status, headers["retry-after"]) == (503, "5")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: mortal.post(sample(3))[0] == 200)
+
+
+def test_refusals_are_logged_by_the_running_ingress(served):
+    assert served.post(sample(secret=b"wrong"))[0] == 401
+    [entry] = refusals.recent(served.queue, 5)
+    assert (entry["code"], entry["remoteAddr"], entry["provider"]) == ("signature_mismatch", "127.0.0.1", "shopify")
