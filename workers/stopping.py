@@ -1,13 +1,12 @@
 """Whether this worker is being stopped: one byte that Celery's main process and its pool child share.
 
-Comes in: SIGTERM, to the main process alone or to the whole process group. Left behind: nothing. Celery gives its pool
-child SIGTERM's default, which would end it in the middle of its requests; here the child notes the signal and lives on
-until its task has drained, or the main process tells it to go.
+Comes in: SIGTERM, to the main process alone or to the whole process group. Left behind: nothing. The pool gives its
+child a handler that ends it in the middle of its transaction or its requests; here the child lives on until its task
+is done, having seen the flag that the main process raised, or the supervisor loses its patience and kills both.
 """
 
 import mmap
 import signal
-from types import FrameType
 
 from celery import signals
 
@@ -25,10 +24,6 @@ def is_stopping() -> bool:
     return _flag[0] == 1
 
 
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    stop()
-
-
 @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
 def _in_main_process(**_: object) -> None:
     stop()
@@ -36,4 +31,5 @@ def _in_main_process(**_: object) -> None:
 
 @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _in_pool_child(**_: object) -> None:
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    # Ignored rather than handled: the pool puts its own handler in the place of every other, but not of this.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
