@@ -40,7 +40,10 @@ def prepare(station: Station) -> str | None:
 
 
 def first_webhook(addresses: Addresses, key: str) -> list[str]:
-    """Three shell lines: make a source, subscribe to it, and post a signed webhook as Shopify would."""
+    """Three shell lines: make a source, subscribe to it, and post a signed webhook as Shopify would.
+
+    The third tries again, for the ingress learns of a new source within a second and not at once.
+    """
     head = f"-H 'Authorization: Bearer {key}' -H 'X-Admin-ID: {ACCOUNT}' -H 'Content-Type: application/json'"
     source = orjson.dumps({"provider": "shopify", "path": "shopify", "anyTenant": True, "secrets": [SECRET]}).decode()
     webhook = orjson.dumps({"name": "My CRM", "url": "https://crm.example.com/webhooks", "events": ["*"]}).decode()
@@ -50,8 +53,8 @@ def first_webhook(addresses: Addresses, key: str) -> list[str]:
         f"curl -X POST {addresses.console}/api/admin/sources {head} -d {shlex.quote(source)}",
         f"curl -X POST {addresses.console}/api/admin/webhooks {head} -d {shlex.quote(webhook)}",
         (
-            f"curl -X POST {addresses.ingress}/api/webhooks/shopify -H 'Content-Type: application/json'"
-            " -H 'X-Shopify-Topic: customers/create' -H 'X-Shopify-Shop-Domain: first.myshopify.com'"
+            f"curl -f --retry 3 --retry-all-errors -X POST {addresses.ingress}/api/webhooks/shopify"
+            " -H 'Content-Type: application/json' -H 'X-Shopify-Topic: customers/create' -H 'X-Shopify-Shop-Domain: first.myshopify.com'"
             f" -H 'X-Shopify-Webhook-Id: first-1' -H \"X-Shopify-Hmac-Sha256: {signature}\" -d {body}"
         ),
     ]

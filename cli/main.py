@@ -49,10 +49,23 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run one command; what cannot be done ends with one line and exit code 1."""
+        try:
+            return super().main(*args, **extra)
+        except CrossdockError as error:
+            _complain(getattr(error, "code", None), str(error))
+        except Exception as error:
+            said = _outage(error)
+            if said is None:
+                raise
+            _complain("unavailable", said)
+        sys.exit(1)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="crossdock")
-def crossdock() -> None:
+def main() -> None:
     """Crossdock: signed provider webhooks in, signed and retried deliveries out.
 
     \b
@@ -63,20 +76,6 @@ def crossdock() -> None:
 
     Commands work on DATABASE_URL and REDIS_URL, or on the servers of a running `crossdock up`.
     """
-
-
-def main(arguments: list[str] | None = None) -> Any:
-    """Run one command; the process's exit code is click's, or 1 with one line for what could not be done."""
-    try:
-        return crossdock.main(args=arguments, prog_name="crossdock")
-    except CrossdockError as error:
-        _complain(getattr(error, "code", None), str(error))
-    except Exception as error:
-        said = _outage(error)
-        if said is None:
-            raise
-        _complain("unavailable", said)
-    sys.exit(1)
 
 
 def _complain(code: str | None, message: str) -> None:

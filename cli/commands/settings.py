@@ -3,6 +3,8 @@
 Nothing is left behind. `docs/settings.md` is what `--markdown` prints; a test keeps the two the same.
 """
 
+import re
+
 import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -82,4 +84,4 @@ def _shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value)
+    return re.sub(r"(://[^/:@]*):[^@/]*@", r"\1:…@", str(value))  # a URL may hold a password
