@@ -18,7 +18,8 @@ def utc_now() -> datetime:
 
 def to_json(at: datetime) -> str:
     """`at` as ISO 8601 in UTC with milliseconds and `Z`, the one form of time in our JSON."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    # isoformat rather than strftime: several times faster, and every event has four of these.
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: object) -> datetime | None:

@@ -32,7 +32,7 @@ class EventDraft:
     message_id: UUID | None = None  # None: our own (subscription.disabled, a test)
     source_id: UUID | None = None
     subject_kind: str | None = None  # e.g. user
-    subject_id: UUID | None = None
+    subject_id: UUID | str | None = None
     accepted_at: datetime | None = None  # when the ingress took its message
     id: UUID = field(default_factory=new_id)
 
@@ -49,13 +49,17 @@ def envelope(*, event_type: str, data: Mapping[str, Any], source: str, action: s
     ).decode()
 
 
-# One document in, one row an event: parsed by the server several times faster than a list of bound values is.
+# Many short columns as one JSON document, which the server parses several times faster than bound values; the bodies
+# beside it as an array, which spares them being escaped and unescaped once more.
 _INSERT = """
 WITH drafts AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(CAST(:drafts AS json)) AS d (
-        id uuid, account_id uuid, type text, body text, occurred_at timestamptz, message_id uuid, source_id uuid,
-        subject_kind text, subject_id uuid, accepted_at timestamptz
-    )
+    SELECT * FROM ROWS FROM (
+        json_to_recordset(CAST(:drafts AS json)) AS (
+            id uuid, account_id uuid, type text, occurred_at timestamptz, message_id uuid, source_id uuid,
+            subject_kind text, subject_id uuid, accepted_at timestamptz
+        ),
+        unnest(CAST(:bodies AS text[]))
+    ) AS d (id, account_id, type, occurred_at, message_id, source_id, subject_kind, subject_id, accepted_at, body)
 ), inserted AS (
     INSERT INTO events (id, account_id, message_id, source_id, type, subject_kind, subject_id, body, occurred_at,
                         created_at)
@@ -78,7 +82,6 @@ SELECT uuidv7(), d.account_id, d.id, w.subscription_id, d.type, CASE WHEN w.acti
        w.strict, :now, d.accepted_at, :now
 FROM drafts d JOIN wanted w ON w.account_id = d.account_id AND w.type = d.type
 ORDER BY d.id
-ON CONFLICT (subscription_id, event_id) DO NOTHING
 """
 # The share lock makes a concurrent disable wait, so that its held deliveries include these. A caller that leaves a
 # subscription out is disabling it and has it locked; two of those would wait for each other for ever.
@@ -105,7 +108,8 @@ def emit(
     result = connection.execute(
         _EMIT if except_subscription is None else _EMIT_WITHOUT_LOCK,
         {
-            "drafts": orjson.dumps(drafts).decode(),
+            "drafts": orjson.dumps([_short(draft) for draft in drafts]).decode(),
+            "bodies": [draft.body for draft in drafts],
             "types": orjson.dumps(
                 [{"account_id": account_id, "type": kind, "patterns": patterns_of(kind)} for account_id, kind in kinds]
             ).decode(),
@@ -115,3 +119,17 @@ def emit(
         },
     )
     return len(drafts), result.rowcount
+
+
+def _short(draft: EventDraft) -> dict[str, Any]:
+    return {
+        "id": draft.id,
+        "account_id": draft.account_id,
+        "type": draft.type,
+        "occurred_at": draft.occurred_at,
+        "message_id": draft.message_id,
+        "source_id": draft.source_id,
+        "subject_kind": draft.subject_kind,
+        "subject_id": draft.subject_id,
+        "accepted_at": draft.accepted_at,
+    }

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from shared.clock import to_json
 from shared.ids import new_id
 from shared.users import OBJECT_FIELDS
 from workers.inbound.fields import UserChange, UserKey
 
-Row = dict[str, Any]  # column -> value, every column of `users`
+Row = dict[str, Any]  # column -> value, every column of `users`; the id as text
 
 _BLANK: Final[Mapping[str, Any]] = {
     "manychat_id": None,
@@ -83,7 +83,7 @@ def apply(before: Row | None, change: UserChange, *, now: datetime) -> Applied:
     if change.op == "delete":
         return _delete(before, change, now=now)
     if before is None:
-        return _create(None, _blank_row(change.key, new_id(), change.version, now), change, now=now)
+        return _create(None, _blank_row(change.key, str(new_id()), change.version, now), change, now=now)
     known = before["version"]
     if before["deleted_at"] is not None:
         if known is not None and change.version <= known:
@@ -94,7 +94,7 @@ def apply(before: Row | None, change: UserChange, *, now: datetime) -> Applied:
     return _update(before, change, now=now)
 
 
-def _blank_row(key: UserKey, user_id: UUID, version: datetime, now: datetime) -> Row:
+def _blank_row(key: UserKey, user_id: str, version: datetime, now: datetime) -> Row:
     return {
         "id": user_id,
         **key._asdict(),
@@ -129,7 +129,7 @@ def _update(before: Row, change: UserChange, *, now: datetime) -> Applied:
 
 def _delete(before: Row | None, change: UserChange, *, now: datetime) -> Applied:
     if before is None:
-        tombstone = _blank_row(change.key, new_id(), change.version, now) | {"deleted_at": now}
+        tombstone = _blank_row(change.key, str(new_id()), change.version, now) | {"deleted_at": now}
         return Applied(Effect.UNCHANGED, None, tombstone)
     known = before["version"]
     if known is not None and change.version < known:

@@ -21,18 +21,23 @@ from workers.inbound.reading import Inbound, Reading
 # Credentials, which no replay needs: messages are not verified again.
 _REDACTED: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 
+# The raw body beside the short columns: as text where it is UTF-8, which the server takes in twice as fast as base64.
 _INSERT = text("""
 INSERT INTO messages (id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers, body,
                       body_digest, state, reason_code, reason, duplicate_of, events_count, replays, received_at,
                       occurred_at, processed_at)
-SELECT id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers, decode(body, 'base64'),
-       decode(body_digest, 'hex'), state, reason_code, reason, duplicate_of, events_count, 0, received_at, occurred_at,
-       :now
-FROM json_to_recordset(CAST(:rows AS json)) AS r (
-    id uuid, account_id uuid, source_id uuid, provider text, topic text, tenant text, delivery_key text, method text,
-    path text, headers jsonb, body text, body_digest text, state text, reason_code text, reason text,
-    duplicate_of uuid, events_count integer, received_at timestamptz, occurred_at timestamptz
-)
+SELECT id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers,
+       coalesce(convert_to(body, 'UTF8'), decode(body_base64, 'base64')), decode(body_digest, 'hex'), state,
+       reason_code, reason, duplicate_of, events_count, 0, received_at, occurred_at, :now
+FROM ROWS FROM (
+    json_to_recordset(CAST(:rows AS json)) AS (
+        id uuid, account_id uuid, source_id uuid, provider text, topic text, tenant text, delivery_key text,
+        method text, path text, headers jsonb, body_base64 text, body_digest text, state text, reason_code text,
+        reason text, duplicate_of uuid, events_count integer, received_at timestamptz, occurred_at timestamptz
+    ),
+    unnest(CAST(:bodies AS text[]))
+) AS r (id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers, body_base64,
+        body_digest, state, reason_code, reason, duplicate_of, events_count, received_at, occurred_at, body)
 """)
 _REPLAYED = text("""
 UPDATE messages m
@@ -49,8 +54,12 @@ WHERE m.id = r.id AND m.id = ANY(CAST(:ids AS uuid[]))
 
 def insert(connection: Connection, readings: Sequence[Reading], *, now: datetime) -> None:
     """A row for every reading; a duplicate's is without its body."""
-    rows = [_verdict(reading) | _raw(reading) for reading in readings]
-    connection.execute(_INSERT, {"rows": orjson.dumps(rows).decode(), "now": now})
+    bodies = [_body_text(reading) for reading in readings]
+    rows = [
+        _verdict(reading) | _raw(reading, is_text=body is not None)
+        for reading, body in zip(readings, bodies, strict=True)
+    ]
+    connection.execute(_INSERT, {"rows": orjson.dumps(rows).decode(), "bodies": bodies, "now": now})
 
 
 def record_replay(connection: Connection, readings: Sequence[Reading], *, now: datetime) -> None:
@@ -96,7 +105,17 @@ def _verdict(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _raw(reading: Reading) -> dict[str, Any]:
+def _body_text(reading: Reading) -> str | None:
+    """The body as text; `None` when it is not kept, or is nothing that PostgreSQL calls text."""
+    if reading.state is MessageState.DUPLICATE or b"\x00" in reading.inbound.request.body:
+        return None
+    try:
+        return reading.inbound.request.body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _raw(reading: Reading, *, is_text: bool) -> dict[str, Any]:
     request = reading.inbound.request
     kept = reading.state is not MessageState.DUPLICATE
     return {
@@ -106,7 +125,7 @@ def _raw(reading: Reading) -> dict[str, Any]:
         "method": clean_text(request.method),
         "path": clean_text(request.path),
         "headers": _headers(request.headers),
-        "body": b2a_base64(request.body, newline=False).decode() if kept else None,
+        "body_base64": b2a_base64(request.body, newline=False).decode() if kept and not is_text else None,
         "body_digest": reading.body_digest.hex(),
         "duplicate_of": reading.duplicate_of,
         "received_at": reading.inbound.received_at,
@@ -115,8 +134,13 @@ def _raw(reading: Reading) -> dict[str, Any]:
 
 def _headers(headers: Headers) -> dict[str, str | list[str]]:
     """{name: value}, or {name: [values]} where one was sent several times."""
+    pairs = headers.pairs()
+    plain: dict[str, str | list[str]] = dict(pairs)
+    everything = "".join([*plain, *plain.values()])  # type: ignore[list-item]  # so far all are texts
+    if len(plain) == len(pairs) and clean_text(everything) == everything and _REDACTED.isdisjoint(plain):
+        return plain
     kept: dict[str, str | list[str]] = {}
-    for raw_name, raw_value in headers.pairs():
+    for raw_name, raw_value in pairs:
         name = clean_text(raw_name)
         value = "redacted" if name in _REDACTED else clean_text(raw_value)
         known = kept.get(name)

@@ -23,11 +23,12 @@ _COLUMNS: Final = tuple(_TYPES)
 _FIXED: Final = ("id", "account_id", "provider", "tenant", "external_id")
 _RECORD: Final = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
 
-# Locked in the order of ids, as every drain does, so that two that share users wait and never deadlock.
+# Locked in the order of ids, as every drain does, so that two that share users wait and never deadlock. What the key
+# says is not asked for, and the id is text: making UUIDs of them costs more than the rest of the row.
 _LOCK = text(f"""
-SELECT {", ".join(f"u.{name}" for name in _COLUMNS)}
+SELECT k.number, CAST(u.id AS text), {", ".join(f"u.{name}" for name in _COLUMNS if name not in _FIXED)}
 FROM json_to_recordset(CAST(:keys AS json))
-    AS k (account_id uuid, provider text, tenant text, external_id text)
+    AS k (number integer, account_id uuid, provider text, tenant text, external_id text)
 JOIN users u USING (account_id, provider, tenant, external_id)
 ORDER BY u.id
 FOR NO KEY UPDATE OF u
@@ -74,8 +75,9 @@ def apply_changes(connection: Connection, changes: Sequence[UserChange], *, now:
 
 
 def _lock(connection: Connection, keys: list[UserKey]) -> dict[UserKey, Row]:
-    result = connection.execute(_LOCK, {"keys": orjson.dumps([key._asdict() for key in keys]).decode()})
-    return {UserKey(*row[1:5]): dict(zip(_COLUMNS, row, strict=True)) for row in result}
+    asked = [{"number": number, **key._asdict()} for number, key in enumerate(keys)]
+    rows = connection.execute(_LOCK, {"keys": orjson.dumps(asked).decode()}).all()
+    return {keys[row[0]]: dict(zip(_COLUMNS, (row[1], *keys[row[0]], *row[2:]), strict=True)) for row in rows}
 
 
 def _insert(connection: Connection, rows: list[Row]) -> set[str]:
