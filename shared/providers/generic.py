@@ -58,7 +58,7 @@ class Place(options.Options):
 
 
 # What each preset knows of its sender, where the settings say nothing else.
-_PLACES: Mapping[str, dict[str, dict[str, str]]] = {
+PLACES: Mapping[str, dict[str, dict[str, str]]] = {
     "hmac": {},
     "standard-webhooks": {
         "dedupe": {"header": "webhook-id"},
@@ -102,7 +102,7 @@ class GenericOptions(options.Options):
     def _with_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        known = _PLACES.get(str(given.get("preset", "hmac")), {})
+        known = PLACES.get(str(given.get("preset", "hmac")), {})
         return {name: place for name, place in known.items() if {name, to_camel(name)}.isdisjoint(given)} | given
 
 

@@ -1,0 +1,99 @@
+"""What is particular to Robaws."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from shared.providers import samples
+from shared.providers.contract import Change
+from tests.shared.providers.acting import NOW, OTHER, Actor, actor
+
+ACT = actor("robaws")
+
+
+def change(client: dict[str, Any], act: Actor = ACT) -> Change:
+    body = {"id": "event-1", "event": "client.updated", "data": {"id": 1} | client}
+    [found] = act.understand(act.request(act.sample(topic="client.updated", body=orjson.dumps(body))))[1].changes
+    return found
+
+
+def test_the_first_number_and_address_there_is_counts():
+    assert change({"tel": None, "mobile": "2"}).fields["phone"] == "2"
+    assert change({"tel": "1", "mobile": "2"}).fields["phone"] == "1"
+    assert change({"email": " ", "invoiceEmail": "a@b.example"}).fields["email"] == "a@b.example"
+
+
+def test_what_the_body_does_not_say_is_left_alone():
+    assert set(change({"name": "X"}).fields) == {"full_name", "attributes"}
+    assert change({"email": None}).fields["email"] is None
+
+
+def test_a_name_is_never_cut_in_two():
+    fields = change({"name": "Jan De Backer"}).fields
+    assert fields["full_name"] == "Jan De Backer"
+    assert "first_name" not in fields
+
+
+@pytest.mark.parametrize(
+    ("client", "roles"),
+    [
+        ({"status": "customer"}, ["customer"]),
+        ({"status": None}, []),
+        ({"extraFields": {"ROLLEN": {"stringValue": "dealer; installer, dealer"}}}, ["dealer", "installer"]),
+        ({"status": "lead", "extraFields": {"Rol": {"stringValue": "lead"}}}, ["lead"]),
+        ({"extraFields": {"Segment": {"stringValue": "B2B"}}}, None),
+        ({}, None),
+    ],
+)
+def test_roles_are_the_status_and_the_role_fields(client, roles):
+    assert change(client).fields.get("roles") == roles
+
+
+def test_the_role_fields_can_be_named():
+    act = replace(ACT, source=replace(ACT.source, settings={"roleFields": ["Segment"]}))
+    assert change({"extraFields": {"segment": {"stringValue": "B2B"}}}, act).fields["roles"] == ["B2B"]
+
+
+def test_extra_fields_are_texts_whatever_their_kind():
+    extra = {"a": {"booleanValue": False}, "b": {"decimalValue": 1.5}, "c": {"stringValue": None}, "d": None}
+    assert change({"extraFields": extra}).fields["custom_fields"] == {"a": "false", "b": "1.5"}
+
+
+def test_customers_and_articles_have_secrets_of_their_own():
+    request = ACT.request(ACT.sample(secret=OTHER))
+    assert ACT.verify(request) is not None
+    assert ACT.verify(request, secrets=(OTHER,)) is None
+
+
+def test_unknown_and_malformed_elements_are_passed_over():
+    sample = ACT.sample()
+    pairs = [
+        (name, value.replace(",v1=", ",v0=abc,v1=zz,v1=") if name == "Robaws-Signature" else value)
+        for name, value in ACT.provider.sign(sample)
+    ]
+    assert ACT.verify(ACT.request(sample, pairs)) is None
+
+
+def test_an_expired_request_is_told_from_a_forged_one():
+    request = ACT.request(ACT.sample())
+    late = NOW + timedelta(hours=1)
+    expired, forged = ACT.verify(request, now=late), ACT.verify(replace(request, body=b"{}"), now=late)
+    assert expired is not None
+    assert forged is not None
+    assert (expired.code, forged.code) == ("timestamp_expired", "signature_mismatch")
+    patient = replace(ACT, source=replace(ACT.source, settings={"tolerance_seconds": 7200}))
+    assert patient.verify(request, now=late) is None
+
+
+@pytest.mark.parametrize("settings", [{"toleranceSeconds": 0}, {"tolerance_seconds": "x"}, {"roleFields": "Rol"}])
+def test_wrong_settings_are_named(settings):
+    [problem] = ACT.provider.check_settings(settings)
+    assert problem.startswith(next(iter(settings)))
+
+
+def test_the_clients_id_may_be_a_number():
+    assert change({"id": 2**60}).external_id == str(2**60)
+    assert samples.topics("robaws") == ACT.provider.topics
