@@ -54,7 +54,8 @@ def first_webhook(addresses: Addresses, key: str) -> list[str]:
         f"curl -X POST {addresses.console}/api/admin/webhooks {head} -d {shlex.quote(webhook)}",
         (
             f"curl -f --retry 3 --retry-all-errors -X POST {addresses.ingress}/api/webhooks/shopify"
-            " -H 'Content-Type: application/json' -H 'X-Shopify-Topic: customers/create' -H 'X-Shopify-Shop-Domain: first.myshopify.com'"
+            " -H 'Content-Type: application/json' -H 'X-Shopify-Topic: customers/create'"
+            " -H 'X-Shopify-Shop-Domain: first.myshopify.com'"
             f" -H 'X-Shopify-Webhook-Id: first-1' -H \"X-Shopify-Hmac-Sha256: {signature}\" -d {body}"
         ),
     ]

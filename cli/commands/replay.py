@@ -44,10 +44,9 @@ def _filters(command: _Command) -> _Command:
     return command
 
 
-def _states(*states: str, default: str) -> Callable[[_Command], _Command]:
-    return click.option(
-        "--state", "--status", "states", multiple=True, type=click.Choice(states), help=f"`{default}` unless given."
-    )
+def _states(*states: DeliveryState | MessageState, default: str) -> Callable[[_Command], _Command]:
+    words = click.Choice([state.value for state in states])
+    return click.option("--state", "--status", "states", multiple=True, type=words, help=f"`{default}` unless given.")
 
 
 @click.group("replay")
@@ -82,7 +81,7 @@ def replay_deliveries(**given: Any) -> None:
 
 
 @command.command("messages")
-@_states(*(state.value for state in MessageState), default="failed")
+@_states(*MessageState, default="failed")
 @_filters
 def replay_messages(**given: Any) -> None:
     """Put messages through today's transform, from their raw payload.

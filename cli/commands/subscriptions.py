@@ -145,13 +145,13 @@ def enable(subscription_id: UUID, held: Any, newest: int | None, as_json: bool) 
     with at_work() as station:
         with station.transaction() as connection:
             account_id = _owner(connection, subscription_id)
-            row, moved = subscriptions.enable(
+            row, released = subscriptions.enable(
                 connection, subscription_id, account_id=account_id, held=held, newest=newest, now=station.now()
             )
-            detail = {"held": held, "newest": newest, "moved": moved}
+            detail = {"held": held, "newest": newest, "moved": released}
             station.note(connection, "subscription.enabled", subscription_id, account_id=account_id, detail=detail)
         orders.wake_dispatch(station.settings, station.client)
-    output.show_one({**row, "moved": moved}, as_json=as_json)
+    output.show_one({**row, "released": released}, as_json=as_json)
 
 
 @command.command("disable")
@@ -165,10 +165,10 @@ def disable(subscription_id: UUID, as_json: bool) -> None:
     """
     with at_work() as station, station.transaction() as connection:
         account_id = _owner(connection, subscription_id)
-        row, moved = subscriptions.disable(connection, subscription_id, account_id=account_id, now=station.now())
-        detail = {"moved": moved}
+        row, held = subscriptions.disable(connection, subscription_id, account_id=account_id, now=station.now())
+        detail = {"moved": held}
         station.note(connection, "subscription.disabled", subscription_id, account_id=account_id, detail=detail)
-    output.show_one({**row, "moved": moved}, as_json=as_json)
+    output.show_one({**row, "held": held}, as_json=as_json)
 
 
 @command.command("rotate")

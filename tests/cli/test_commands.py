@@ -117,11 +117,12 @@ def test_a_subscription_goes_through_its_life(
     ]
     tested = told("subscriptions", "test", which)
     assert told("deliveries", "show", tested["deliveryId"])["eventType"] == "webhook.test"
-    assert told("subscriptions", "disable", which)["moved"] == 1
+    assert told("subscriptions", "disable", which)["held"] == 1
     assert told("subscriptions", "list", "--disabled")[0]["name"] == "ERP"
     refused = run("subscriptions", "test", which)
     assert "webhook_disabled" in refused.stderr
-    assert told("subscriptions", "enable", which, "--held", "discard")["moved"] == 1
+    assert told("subscriptions", "enable", which, "--held", "discard")["released"] == 0
+    assert told("deliveries", "show", tested["deliveryId"])["state"] == "discarded"
     assert told("subscriptions", "rotate", which)["secret"] != subscription["secret"]
     assert run("subscriptions", "delete", which).exit_code == 1, "it asks first"
     assert told("subscriptions", "delete", which, "--yes") == {"id": which, "discarded": 0}
