@@ -21,7 +21,7 @@ class RefusalQuery(Form):
     """Which page of refusals."""
 
     limit: int = Field(LIMIT_DEFAULT, ge=1, le=LIMIT_MAX, description="Rows on the page.")
-    cursor: str | None = Field(None, pattern=r"^\d{1,20}-\d{1,20}$", description="`nextCursor` of the page before.")
+    cursor: str | None = Field(None, pattern=r"^\d{1,18}-\d{1,18}$", description="`nextCursor` of the page before.")
 
 
 class RefusalShape(Shape):
@@ -34,7 +34,7 @@ class RefusalShape(Shape):
     status: int
     method: str
     path: str
-    provider: str
+    provider: str | None
     source_id: str | None
     remote_addr: str
     headers: dict[str, str] = Field(description="Credentials are gone, signatures shortened; empty for viewers.")
