@@ -75,7 +75,7 @@ def check(target: Target, filters: Filters) -> None:
 
 def states_of(target: Target, filters: Filters) -> list[str]:
     """The states that are replayed: those named, or all of them when items are named, or what went wrong."""
-    if filters.states is not None:
+    if filters.states:
         return list(filters.states)
     return list(_STATES[target] if filters.ids is not None else _DEFAULT_STATES[target])
 

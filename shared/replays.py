@@ -38,6 +38,7 @@ __all__ = [
 Job = dict[str, Any]  # a row of replay_jobs by column name
 
 _NOTHING = UUID(int=0)
+RATES = (0.001, 100_000.0)  # items a second
 
 
 def count(connection: Connection, target: Target, filters: Filters) -> int:
@@ -88,11 +89,11 @@ def create(
     After the commit the caller may order `replay.run` with its id; if not, beat does within a second.
 
     Raises:
-        Unacceptable: a filter makes no sense for this target, or the rate is not above 0.
+        Unacceptable: a filter makes no sense for this target, or the rate is not within `RATES`.
         NotFound: there is no such subscription.
     """
-    if rate_per_second is not None and not rate_per_second > 0:
-        raise Unacceptable("rate_invalid", "The rate must be above 0 items a second.")
+    if rate_per_second is not None and not RATES[0] <= rate_per_second <= RATES[1]:
+        raise Unacceptable("rate_invalid", f"The rate must be from {RATES[0]} to {RATES[1]:.0f} items a second.")
     total, bound = _extent(connection, target, filters)
     gone = _gone(connection, target, filters)
     job = (

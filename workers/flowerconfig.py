@@ -4,7 +4,11 @@ Left behind: what Flower has seen, in data_dir, saved each minute; if it dies in
 missing and nothing else, since Flower only looks on.
 """
 
+import logging as _logging  # tornado takes every public name here for an option
+
 from shared.settings import current
+
+_logging.getLogger("alembic").setLevel(_logging.WARNING)  # Flower shows everybody's INFO
 
 _settings = current()
 _password = _settings.flower_password.get_secret_value()

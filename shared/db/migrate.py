@@ -6,6 +6,7 @@ process that dies in the middle leaves whole revisions, and two that start toget
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from alembic import command
 from alembic.config import Config
@@ -65,12 +66,26 @@ def ensure_partitions(connection: Connection, *, now: datetime) -> list[str]:
             start = week_of(now) + timedelta(weeks=ahead)
             name = f"{table}_{start:%Y%m%d}"
             if connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
-                low, high = floor_id(start), floor_id(start + timedelta(weeks=1))
-                connection.execute(
-                    text(f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{low}') TO ('{high}')")
-                )
+                _make_partition(connection, table, name, floor_id(start), floor_id(start + timedelta(weeks=1)))
                 made.append(name)
     return made
+
+
+def _make_partition(connection: Connection, table: str, name: str, low: UUID, high: UUID) -> None:
+    """Make one partition, and move into it what the default one has taken in for want of it.
+
+    PostgreSQL refuses a partition whose rows lie in the default one, which they do after maintenance has not run for
+    weeks or a clock was ahead; then nothing could start any more.
+    """
+    connection.execute(text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"))
+    connection.execute(
+        text(f"""
+            WITH stray AS (DELETE FROM {table}_default WHERE id >= :low AND id < :high RETURNING *)
+            INSERT INTO {name} SELECT * FROM stray
+        """),
+        {"low": low, "high": high},
+    )
+    connection.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')"))
 
 
 def drop_partitions(connection: Connection, table: str, *, before: datetime) -> list[str]:

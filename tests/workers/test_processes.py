@@ -72,11 +72,18 @@ class Processes:
     def beat(self) -> int:
         return int(self.client.get(queues.BEAT) or 0)  # type: ignore[arg-type]
 
-    def tasks(self, auth: tuple[str, str] | None = AUTH) -> dict[str, dict[str, Any]]:
-        """What Flower shows, by task name."""
-        answer = requests.get(f"{self.flower}/api/tasks", auth=auth, timeout=5)
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """What Flower shows, by the order's id."""
+        answer = requests.get(f"{self.flower}/api/tasks", auth=AUTH, timeout=5)
         answer.raise_for_status()
-        return {task["name"]: task for task in answer.json().values()}
+        return dict(answer.json())
+
+    def done(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What succeeded in Flower's eyes, by name and arguments."""
+        return {(task["name"], task["args"]): task for task in self.tasks().values() if task["state"] == "SUCCESS"}
+
+    def flower_answers(self) -> bool:
+        return requests.get(f"{self.flower}/healthcheck", timeout=5).ok
 
     @property
     def flower(self) -> str:
@@ -109,28 +116,30 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
 
 
 def test_flower_shows_orders_by_name_with_what_they_were_about_and_short_counts(stack):
-    until(lambda: requests.get(f"{stack.flower}/healthcheck", timeout=5).ok, what="flower")
+    until(stack.flower_answers, what="flower", told=lambda: stack.log("flower"))
     until(stack.beat, what="the first tick", told=lambda: stack.log("beat") + stack.log("worker-sync"))
 
-    def shown() -> dict[str, dict[str, Any]]:
-        # Again each time: Flower sees only what happens after it began to listen.
-        orders.send(stack.settings, queues.DRAIN, 3)
-        orders.send(stack.settings, queues.RECOVER)
-        orders.send(stack.settings, queues.RETAIN)
-        done = {name: task for name, task in stack.tasks().items() if task["state"] == "SUCCESS"}
-        return done if {queues.DRAIN, queues.RECOVER, queues.RETAIN} <= set(done) else {}
+    wanted = {(queues.DRAIN, "(3,)"), (queues.RECOVER, "()"), (queues.RETAIN, "()")}
+
+    def shown() -> dict[tuple[str, str], dict[str, Any]]:
+        # Sent again each time: Flower sees only what happens after it began to listen.
+        assert orders.send(stack.settings, queues.DRAIN, 3)
+        assert orders.send(stack.settings, queues.RECOVER)
+        assert orders.send(stack.settings, queues.RETAIN)
+        seen = stack.done()
+        return seen if wanted <= set(seen) else {}
 
     seen = until(shown, what="the orders in Flower", told=lambda: stack.log("worker-inbound"))
-    assert seen[queues.DRAIN]["args"] == "(3,)"
-    assert re.fullmatch(r"\{('\w+': \d+(, )?)+\}", seen[queues.DRAIN]["result"])
-    assert queues.TICK not in stack.tasks()
+    for key in wanted:
+        assert re.fullmatch(r"\{('\w+': \d+(, )?)+\}", seen[key]["result"]), seen[key]
+    assert queues.TICK not in {task["name"] for task in stack.tasks().values()}
     page = requests.get(f"{stack.flower}/tasks", auth=AUTH, timeout=5)
     assert page.ok
     assert "Result" in page.text
 
 
 def test_flower_asks_who_is_there_before_it_shows_or_does_anything(stack):
-    until(lambda: requests.get(f"{stack.flower}/healthcheck", timeout=5).ok, what="flower")
+    until(stack.flower_answers, what="flower", told=lambda: stack.log("flower"))
     for path in ("/", "/tasks", "/workers", "/broker", "/api/tasks", "/api/workers"):
         assert requests.get(f"{stack.flower}{path}", timeout=5).status_code == 401, path
         wrong = requests.get(f"{stack.flower}{path}", auth=("ada", "wrong"), timeout=5)
@@ -151,7 +160,7 @@ def test_on_loopback_without_a_password_flower_shows_pages_and_does_nothing(stac
     monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "")
     stack.end("flower")
     stack.spawn("flower", flower_user="", flower_password=settings.SecretStr(""))
-    until(lambda: requests.get(f"{stack.flower}/healthcheck", timeout=5).ok, what="flower")
+    until(stack.flower_answers, what="flower", told=lambda: stack.log("flower"))
     assert requests.get(f"{stack.flower}/tasks", timeout=5).ok
     assert requests.get(f"{stack.flower}/api/tasks", timeout=5).status_code == 401
     assert requests.post(f"{stack.flower}/api/worker/shutdown/sync@x", timeout=5).status_code in (401, 403)
@@ -181,10 +190,9 @@ def test_workers_and_beat_go_on_by_themselves_after_valkey_was_killed(stack):
     until(lambda: stack.beat() > mark, what="a tick", told=lambda: stack.log("beat") + stack.log("worker-sync"))
 
     def drained() -> bool:
-        orders.send(stack.settings, queues.DRAIN, 1)
-        return stack.client.llen(queues.INBOUND_QUEUE) == 0
+        return orders.send(stack.settings, queues.DRAIN, 1) and (queues.DRAIN, "(1,)") in stack.done()
 
-    until(drained, what="a drain", told=lambda: stack.log("worker-inbound"))
+    until(drained, what="a drain, and Flower to see it", told=lambda: stack.log("worker-inbound"))
     assert all(process.poll() is None for process in processes.values())
 
 

@@ -276,9 +276,10 @@ def test_a_slow_rate_is_one_item_each_so_many_seconds(context, engine, ask):
     assert seen == [1, 1, 2, 2, 3]
 
 
-def test_a_rate_of_nothing_is_refused(ask):
-    with pytest.raises(Unacceptable, match="above 0"):
-        ask("deliveries", rate=0)
+@pytest.mark.parametrize("rate", [0, -1, 1e-300, float("inf"), float("nan")])
+def test_a_rate_of_nothing_or_without_bounds_is_refused(ask, rate):
+    with pytest.raises(Unacceptable, match="The rate must be"):
+        ask("deliveries", rate=rate)
 
 
 def test_pause_resume_and_cancel_hold_from_the_next_batch_on_and_are_in_the_audit_log(context, engine, ask):

@@ -205,6 +205,21 @@ def test_rows_without_a_partition_of_their_own_go_too(context, engine):
     assert stray != late
 
 
+def test_rows_that_came_before_their_partition_move_into_it(context, engine):
+    account = rows.account(engine)
+    early = rows.event(engine, account, id=id_at(NOW))
+    assert count(engine, "events_default") == 1
+    assert retain(context, now=NOW)["partitions_made"] > 0
+    assert count(engine, "events_default") == 0
+    assert count(engine, f"events_{week_of(NOW):%Y%m%d}") == 1
+    assert rows.row(engine, "events", early)["id"] == early
+    with engine.connect() as connection:
+        plain = "SELECT indexdef FROM pg_indexes WHERE tablename = :name"
+        names = (f"events_{week_of(NOW):%Y%m%d}", "events_default")
+        one, other = (len(connection.execute(text(plain), {"name": name}).all()) for name in names)
+    assert one == other == 4
+
+
 def test_a_run_out_of_time_stops_between_batches_and_orders_the_next(context, engine, orders_sent, monkeypatch):
     monkeypatch.setattr(module, "BATCH_ROWS", 2)
     monkeypatch.setattr(module, "WORK_SECONDS", -1.0)
