@@ -26,6 +26,8 @@ LOCK = "up.lock"
 RECORD = "processes.json"
 PORTS = "up.json"
 _CONNECTED = ("database_url", "redis_url")
+# Celery warns root of pickle, which is refused here; ours is JSON.
+_UNFOUNDED = "ignore:You're running the worker with superuser privileges"
 
 
 class NotRunning(CrossdockError):
@@ -115,7 +117,13 @@ def environment(settings: Settings) -> dict[str, str]:
             value = value.get_secret_value()
         spelt[name.upper() if name in _CONNECTED else f"{PREFIX}{name.upper()}"] = str(value)
     here = str(Path(sys.executable).parent)
-    return {**kept, **spelt, "PATH": f"{here}{os.pathsep}{kept.get('PATH', '')}", "PYTHONUNBUFFERED": "1"}
+    return {
+        **kept,
+        **spelt,
+        "PATH": f"{here}{os.pathsep}{kept.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": kept.get("PYTHONWARNINGS", _UNFOUNDED),
+    }
 
 
 def commands() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The processes: whether workers, beat, ingress and console answer.
+"""The processes: whether workers, beat, ingress, console and Flower answer.
 
 Only asks; nothing is left behind.
 """
@@ -26,6 +26,7 @@ def findings(station: Station) -> list[Finding]:
         _beat(station),
         _page("ingress", f"{running.ingress}/healthz"),
         _page("console", f"{running.console}/healthz"),
+        _page("flower", f"{running.flower}/healthcheck"),
     ]
 
 
