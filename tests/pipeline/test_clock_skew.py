@@ -1,0 +1,79 @@
+"""K25: a worker whose clock is ten minutes ahead makes things early or late, and neither loses nor repeats a change."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared import queues
+from shared.clock import utc_now
+from tests.doubles.shop import Shop
+from tests.pipeline.crm import Crm
+from tests.pipeline.merchant import Merchant, Subscription
+from tests.pipeline.stack import Stack
+from tests.pipeline.waiting import until
+from workers.context import Context, make_context
+from workers.delivery import dispatch as dispatching
+from workers.inbound.drain import drain
+from workers.maintenance.recover import recover
+
+SKEW = timedelta(minutes=10)
+
+
+def _ahead() -> datetime:
+    return utc_now() + SKEW
+
+
+@pytest.fixture
+def context(stack: Stack) -> Iterator[Context]:
+    """A worker in this process, beside the real ones."""
+    context = make_context(stack.settings)
+    yield context
+    dispatching.close(context)
+    context.engine.dispose()
+    context.client.close()
+
+
+def _lane(stack: Stack, subscription: Subscription) -> tuple[int, int]:
+    row = stack.rows("SELECT success_count, failed_count FROM lanes WHERE subscription_id = :id", id=subscription.id)[0]
+    return row.success_count, row.failed_count
+
+
+def test_k25_a_lease_taken_away_too_early_is_sent_again_and_the_late_result_does_not_count(
+    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm, context: Context
+) -> None:
+    subscription = merchant.subscribe(crm.url("/"))
+    crm.trust("/", subscription.secret)
+    crm.script("/", "hold", 200)
+    merchant.post(shop.created(1))
+    until(lambda: crm.receipts("/"))
+    assert recover(context, now=_ahead())["expired"] == 1
+    merchant.wait_delivered(1)
+    crm.release("/")
+    # The late result is in, and refused, once the dispatcher has nothing more in flight.
+    stack.terminate("worker-delivery", 10)
+    assert merchant.deliveries() == {"delivered": 1}
+    assert _lane(stack, subscription) == (1, 0)
+    assert [receipt.webhook_id for receipt in crm.receipts("/")] == merchant.event_ids() * 2
+    attempts = stack.rows("SELECT number FROM attempts WHERE subscription_id = :id", id=subscription.id)
+    assert [row.number for row in attempts] == [1]
+
+
+def test_k25_a_drain_and_a_dispatcher_that_are_ahead_apply_and_send_once(
+    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm, context: Context
+) -> None:
+    subscription = merchant.subscribe(crm.url("/"))
+    stack.kill("worker-inbound")
+    merchant.post(shop.created(1), shop.updated(1, 1), shop.updated(1, 2), shop.created(1))
+    for shard in range(stack.settings.inbox_shards):
+        drain(context, shard, clock=_ahead)
+    stack.restart("worker-inbound")
+    assert merchant.messages() == {"processed": 3, "stale": 1}
+    assert merchant.events() == {"user.created": 1, "user.updated": 2}
+    # Ahead of everyone else's clock they are not due yet, but the one who is ahead as well takes them.
+    assert merchant.deliveries() == {"pending": 3}
+    dispatching.dispatch(context, clock=_ahead)
+    assert merchant.deliveries() == {"delivered": 3}
+    assert sorted(crm.accepted_ids("/")) == merchant.event_ids()
+    assert _lane(stack, subscription) == (3, 0)
+    assert not stack.client.xlen(queues.inbox(0))
