@@ -22,6 +22,7 @@ from shared.directory import Listing
 from shared.errors import QueueUnavailable
 from shared.inbox import Entry
 from shared.states import MessageState
+from workers import stopping
 from workers.context import Context
 from workers.inbound.process import Inbound, Tally, load_listings, process
 from workers.inbound.shard_lock import shard_lock
@@ -72,7 +73,7 @@ class _Run:
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._deadline
+        return stopping.is_stopping() or time.monotonic() >= self._deadline
 
     def counts(self) -> dict[str, int]:
         return {"taken": self.taken, **self.tally.as_dict()}

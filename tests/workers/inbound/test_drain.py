@@ -281,6 +281,26 @@ def test_an_order_whose_time_is_over_sends_the_next(dock: Dock, monkeypatch: pyt
     assert sent.count((queues.DRAIN, dock.shard)) == 1
 
 
+def test_k22_a_worker_that_is_being_stopped_finishes_its_batch_and_leaves_the_rest(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(250):
+        dock.post("customers/create", customer(number + 1))
+    real = dock.context.inbox.__class__.acknowledge
+    stopped: list[bool] = []
+
+    def acknowledge(*args: Any) -> None:
+        real(*args)
+        stopped.append(True)
+
+    monkeypatch.setattr(dock.context.inbox.__class__, "acknowledge", acknowledge)
+    monkeypatch.setattr(drain_module.stopping, "is_stopping", lambda: bool(stopped))
+    assert dock.drain()["processed"] == 200
+    assert dock.left() == 50
+    monkeypatch.undo()
+    assert dock.drain()["processed"] == 50
+
+
 def test_k8_with_postgresql_gone_the_entries_stay_and_the_next_drain_has_them(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
