@@ -90,7 +90,7 @@ def test_every_task_that_is_named_exists() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_is_named_exists(page: Path) -> None:
-    path = re.compile(r"(?:web|workers|shared|cli|bench|tests|docs)/[\w./-]*\w")
+    path = re.compile(r"(?<![\w/])(?:web|workers|shared|cli|bench|tests|docs)/[\w./-]*\w")
     missing = [
         match for code in _code(page) for match in path.findall(code) if "<" not in code and not (ROOT / match).exists()
     ]
