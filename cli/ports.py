@@ -33,8 +33,8 @@ def choose(host: str, wanted: int, *, insist: bool, taken: set[int], name: str) 
         SettingsInvalid: a port that is insisted on is taken, or none is free.
     """
     if insist:
-        if not is_free(host, wanted):
-            raise SettingsInvalid(f"{name}: port {wanted} of {host} is taken by another process")
+        if wanted in taken or not is_free(host, wanted):
+            raise SettingsInvalid(f"{name}: port {wanted} of {host} is taken")
         taken.add(wanted)
         return wanted
     for port in range(wanted, min(wanted + TRIES, 65536)):

@@ -1,0 +1,136 @@
+"""The embedded servers, durable ones of each test's own: started, stopped, killed, found again."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+import redis
+
+from cli.embedded import Embedded
+
+
+def until(fact: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Embedded]:
+    made = Embedded(tmp_path / "data")
+    made.start()
+    yield made
+    made.stop()
+
+
+def _execute(embedded: Embedded, statement: str) -> list[tuple[object, ...]]:
+    with closing(psycopg2.connect(embedded.database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_second_start_finds_what_the_first_left(embedded: Embedded) -> None:
+    _execute(embedded, "CREATE TABLE kept AS SELECT 42 AS answer")
+    with closing(redis.Redis.from_url(embedded.redis_url)) as client:
+        client.set("kept", "42")
+    pids = [embedded.pid(name) for name in ("postgres", "valkey")]
+    embedded.stop()
+    assert all(_is_gone(pid) for pid in pids)
+    again = Embedded(embedded.data_dir)
+    with again:
+        assert _execute(again, "SELECT answer FROM kept") == [(42,)]
+        with closing(redis.Redis.from_url(again.redis_url)) as client:
+            assert client.get("kept") == b"42"
+
+
+def test_what_was_acknowledged_survives_kill_9_of_both(embedded: Embedded) -> None:
+    _execute(embedded, "CREATE TABLE kept (answer int)")
+    with closing(redis.Redis.from_url(embedded.redis_url)) as client:
+        for number in range(50):
+            client.rpush("kept", number)
+            _execute(embedded, f"INSERT INTO kept VALUES ({number})")
+        for name in ("postgres", "valkey"):
+            os.kill(embedded.pid(name), signal.SIGKILL)
+    again = Embedded(embedded.data_dir)
+    with again:
+        assert _execute(again, "SELECT count(*), max(answer) FROM kept") == [(50, 49)]
+        with closing(redis.Redis.from_url(again.redis_url)) as client:
+            assert client.llen("kept") == 50
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_a_watched_server_that_is_killed_comes_back_without_a_hand(embedded: Embedded, name: str) -> None:
+    embedded.watch()
+    killed = embedded.pid(name)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: embedded.pid(name) != killed)
+    embedded.wait()
+    assert _execute(embedded, "SELECT 1") == [(1,)]
+
+
+def test_servers_that_a_killed_run_left_are_ended_by_the_next_start(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    program = (
+        "import os, pathlib, signal; from cli.embedded import Embedded\n"
+        f"e = Embedded(pathlib.Path({str(data)!r})); e.start()\n"
+        f"pathlib.Path({str(tmp_path / 'pids')!r}).write_text(f\"{{e.pid('postgres')}} {{e.pid('valkey')}}\")\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=False, cwd=Path(__file__).parents[2])
+    left = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert not any(_is_gone(pid) for pid in left)
+    with Embedded(data) as embedded:
+        assert all(_is_gone(pid) for pid in left)
+        assert {embedded.pid("postgres"), embedded.pid("valkey")}.isdisjoint(left)
+        assert _execute(embedded, "SELECT 1") == [(1,)]
+
+
+def test_only_this_user_reaches_the_sockets_and_postgresql_wants_the_password(embedded: Embedded) -> None:
+    sockets = Path(embedded.redis_url.removeprefix("unix://").partition("?")[0]).parent
+    assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+    assert stat.S_IMODE((embedded.data_dir / "postgres.password").stat().st_mode) == 0o600
+    with pytest.raises(psycopg2.OperationalError, match="password"):
+        psycopg2.connect(embedded.database_url.replace("postgres:", "postgres:not"))
+
+
+def test_nothing_listens_on_the_network(embedded: Embedded) -> None:
+    for name in ("postgres", "valkey"):
+        server = psutil.Process(embedded.pid(name))
+        assert [one for one in server.net_connections("inet") if one.status == psutil.CONN_LISTEN] == []
+
+
+def test_valkey_is_durable_and_evicts_nothing(embedded: Embedded) -> None:
+    with closing(redis.Redis.from_url(embedded.redis_url, decode_responses=True)) as client:
+        found = client.config_get("append*", "maxmemory-policy")
+    assert (found["appendonly"], found["appendfsync"], found["maxmemory-policy"]) == ("yes", "always", "noeviction")
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_gets_its_sockets_elsewhere(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    with Embedded(deep, durable=False) as embedded:
+        assert _execute(embedded, "SELECT 1") == [(1,)]
+        sockets = Path(embedded.redis_url.removeprefix("unix://").partition("?")[0]).parent
+        assert deep not in sockets.parents
+        assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+
+
+def test_stop_is_idempotent(embedded: Embedded) -> None:
+    embedded.stop()
+    embedded.stop()
