@@ -71,9 +71,11 @@ class Books:
                 recorded = outcome.record(connection, results, settings=self._settings, now=now, rng=self._rng)
         except (OperationalError, InterfaceError):
             raise
-        except DBAPIError:
+        except DBAPIError as error:
             if len(results) == 1:
-                _log.exception("delivery.unrecordable", delivery_id=results[0].claimed.delivery_id)
+                # Not the error's text: it holds the values that were bound.
+                code = getattr(error.orig, "pgcode", None)
+                _log.error("delivery.unrecordable", delivery_id=results[0].claimed.delivery_id, sqlstate=code)
                 return Recorded(Counter(unrecordable=1))
             recorded = Recorded()
             for half in (results[: len(results) // 2], results[len(results) // 2 :]):

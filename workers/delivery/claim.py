@@ -11,8 +11,8 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 # A loose index scan: one probe of deliveries_due for each lane that has pending deliveries, and one more for whether
-# the first of them is due. The cost grows with those lanes, not with the backlog nor with idle subscriptions. The LIMIT
-# in the LATERAL keeps the planner from turning the probes into a scan of the backlog.
+# the first of them (of a strict lane: its head) is due. The cost grows with those lanes, not with the backlog nor with
+# idle subscriptions: each LIMIT keeps the planner from turning the probes into a scan of the backlog.
 _SURVEY = text("""
 WITH RECURSIVE busy(id) AS (
     (SELECT subscription_id FROM deliveries WHERE state = 'pending' ORDER BY subscription_id LIMIT 1)
@@ -25,8 +25,12 @@ SELECT CAST(busy.id AS text) AS id, s.max_in_flight, s.ordering = 'strict' AS st
     COALESCE(s.active, false) AS active, s.id IS NULL OR s.deleted_at IS NOT NULL AS deleted,
     l.subscription_id IS NULL AS bare,
     l.paused_until > :now AS paused, l.consecutive_failures,
-    EXISTS (SELECT 1 FROM (SELECT 1 FROM deliveries d WHERE d.state = 'pending' AND d.subscription_id = busy.id
-        AND d.next_attempt_at <= :now ORDER BY d.next_attempt_at LIMIT 1) AS first) AS due
+    COALESCE(
+        (SELECT d.state = 'pending' AND d.next_attempt_at <= :now FROM deliveries d
+         WHERE s.ordering = 'strict' AND d.subscription_id = busy.id AND d.strict AND d.state IN ('pending', 'leased')
+         ORDER BY d.event_id LIMIT 1),
+        (SELECT d.next_attempt_at <= :now FROM deliveries d
+         WHERE d.state = 'pending' AND d.subscription_id = busy.id ORDER BY d.next_attempt_at LIMIT 1)) AS due
 FROM busy LEFT JOIN subscriptions s ON s.id = busy.id LEFT JOIN lanes l ON l.subscription_id = busy.id
 WHERE busy.id IS NOT NULL
 """)

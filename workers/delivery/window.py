@@ -32,7 +32,9 @@ from workers.delivery.send import attempt
 
 Value = TypeVar("Value")
 
-POLL_SECONDS = 0.05  # a turn looks at the table, and at whether to stop, at least this often
+POLL_SECONDS = 0.025  # a turn looks at whether to stop, and for new work when it has none, about this often
+LOOK_SECONDS = 0.25  # and for new lanes this often, even while the ones it knows keep it busy
+LOOK_SPACING = 6  # times as long as the last look took: looking never takes more than a seventh of the time
 CLAIM_SPACING_SECONDS = 0.015  # small claims cost as much as large ones
 FLUSH_SECONDS = 0.02
 FLUSH_RESULTS = 100
@@ -89,20 +91,21 @@ class Window:
             SQLAlchemyError: the database cannot be read; what is in flight goes on.
         """
         deadline = time.monotonic() + seconds
-        look_at = claim_at = 0.0
-        fresh = False  # whether the last look came after all that has been written
+        looked_at = look_at = claim_at = 0.0
+        fresh = False  # whether the last look came after everything before it was written down
         while time.monotonic() < deadline and not is_stopping():
-            now = time.monotonic()
-            if not self._due and now >= look_at:
+            wants = self._share()
+            began = time.monotonic()
+            if began >= look_at and (not wants or began >= looked_at + LOOK_SECONDS):
                 fresh = self._is_quiet()
                 await self._look()
-                took = time.monotonic() - now
-                look_at = now + max(POLL_SECONDS, 6 * took) if not self._due else now
-            wants = self._share()
+                looked_at = time.monotonic()
+                look_at = looked_at + max(POLL_SECONDS, LOOK_SPACING * (looked_at - began))
+                continue
             enough = sum(wants.values()) >= self._size // 2 or not (self._waiting or self._flights)
-            if wants and (enough or time.monotonic() >= claim_at):
-                began = time.monotonic()
-                await self._claim(wants)
+            if wants and (enough or began >= claim_at):
+                if await self._claim(wants):
+                    fresh = False
                 claim_at = time.monotonic() + max(CLAIM_SPACING_SECONDS, time.monotonic() - began)
                 self._fill()
                 continue
@@ -111,7 +114,7 @@ class Window:
                     break
                 look_at = 0.0
                 continue
-            wake_at = claim_at if wants else look_at if not self._due else now + POLL_SECONDS
+            wake_at = claim_at if wants else look_at
             await self._wait(max(0.0005, min(wake_at - time.monotonic(), POLL_SECONDS)))
             self._fill()
         if is_stopping():
@@ -148,7 +151,7 @@ class Window:
                 places -= want
         return wants
 
-    async def _claim(self, wants: Mapping[str, int]) -> None:
+    async def _claim(self, wants: Mapping[str, int]) -> int:
         now = self.clock()
         claim = await self._in_books(self._books.claim, wants, [*self._claims], now)
         self._claim_number += 1
@@ -165,6 +168,7 @@ class Window:
             self._hands[key].note_claim(self._claim_number)
             if taken[key] < want:
                 self._due.pop(key, None)  # until the next look
+        return len(claim.taken)
 
     # Flights
 
