@@ -94,9 +94,13 @@ class Embedded:
         """Start both and return when both answer. Leftovers of a killed run are stopped first. Idempotent."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._stopping.clear()
-        self.start_valkey()
-        self.start_postgres()
-        self.wait()
+        try:
+            self.start_valkey()
+            self.start_postgres()
+            self.wait()
+        except BaseException:
+            self.stop()  # one that came up alone would outlive us
+            raise
 
     def watch(self) -> None:
         """Restart either server when it dies, until `stop`: a killed server comes back without a hand."""

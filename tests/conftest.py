@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -20,10 +21,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    """PostgreSQL and Valkey for the whole run; without fsync, so tests that kill servers start their own."""
-    with Embedded(tmp_path_factory.mktemp("servers") / "data", durable=False) as embedded:
-        yield embedded
+def servers() -> Iterator[Embedded]:
+    """PostgreSQL and Valkey for the whole run; without fsync, so tests that kill servers start their own.
+
+    Not below pytest's own folder: each run closes that to other users, and as root PostgreSQL is one.
+    """
+    with TemporaryDirectory(prefix="crossdock-test-") as folder, Embedded(Path(folder) / "data", durable=False) as both:
+        yield both
 
 
 @pytest.fixture(scope="session")
