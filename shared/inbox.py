@@ -67,7 +67,7 @@ class Inbox:
         self.client = client
         self.shards = shards
         # `server.call` is Valkey's name; Redis knows it from 7.4 on as well as `redis.call`.
-        self._append = client.register_script(_APPEND.replace("server.call", "redis.call"))
+        self._append = valkey.Script(client, _APPEND.replace("server.call", "redis.call"))
 
     def append(
         self,
@@ -88,8 +88,7 @@ class Inbox:
         """
         shard = shard_of(source_id, tenant, self.shards)
         about = orjson.dumps([request.method, request.path, request.headers.pairs(), request.remote_addr])
-        word, raised = valkey.run(
-            self._append,
+        word, raised = self._append.run(
             keys=[
                 queues.inbox(shard),
                 queues.drain_wake(shard),

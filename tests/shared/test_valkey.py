@@ -1,0 +1,62 @@
+"""A script over connections of its own."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from shared import valkey
+from shared.errors import QueueUnavailable
+
+ADD = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
+
+
+def test_a_script_runs_whether_valkey_has_seen_it_or_not(queue):
+    script = valkey.Script(queue, ADD)
+    queue.script_flush()
+    assert script.run(keys=["n"], args=[2]) == 2
+    assert script.run(keys=["n"], args=[3]) == 5
+    queue.script_flush()
+    assert script.run(keys=["n"], args=[1]) == 6
+
+
+def test_many_threads_get_each_their_own_answer(queue):
+    script = valkey.Script(queue, "return ARGV[1]")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: script.run(keys=[], args=[number]), range(500)))
+    assert answers == [b"%d" % number for number in range(500)]
+    assert len(script._idle) <= 8
+
+
+def test_a_connection_that_valkey_closed_is_not_used_again(queue):
+    script = valkey.Script(queue, ADD)
+    script.run(keys=["n"], args=[1])
+    queue.client_kill_filter(_type="normal", skipme=True)
+    assert script.run(keys=["n"], args=[1]) == 2
+
+
+def test_a_script_that_fails_is_the_queue_unavailable_and_the_next_call_is_sound(queue):
+    script = valkey.Script(queue, "return redis.call(ARGV[1], KEYS[1])")
+    queue.set("n", "text")
+    with pytest.raises(QueueUnavailable):
+        script.run(keys=["n"], args=["INCR"])
+    assert script.run(keys=["n"], args=["GET"]) == b"text"
+
+
+def test_a_slow_answer_is_the_queue_unavailable_and_is_not_taken_for_the_next_ones(redis_url):
+    client = valkey.connect(redis_url, timeout_seconds=0.05)
+    script = valkey.Script(client, "return ARGV[1]")
+    assert script.run(keys=[], args=["first"]) == b"first"
+    other = valkey.connect(redis_url)
+    other.execute_command("CLIENT", "PAUSE", 200, "ALL")
+    with pytest.raises(QueueUnavailable):
+        script.run(keys=[], args=["late"])
+    other.execute_command("CLIENT", "UNPAUSE")
+    assert script.run(keys=[], args=["next"]) == b"next"
+    client.close()
+    other.close()
+
+
+def test_no_valkey_is_the_queue_unavailable(tmp_path):
+    script = valkey.Script(valkey.connect(f"unix://{tmp_path}/none.sock"), ADD)
+    with pytest.raises(QueueUnavailable):
+        script.run(keys=["n"], args=[1])
