@@ -59,7 +59,6 @@ class Crm:
         self.most_in_flight: dict[str, int] = {}
         self.on_request: Callable[[str], None] = lambda _path: None
         self._scripts: dict[str, list[Answer]] = {}
-        self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crm", daemon=True)
         self.port = 0
@@ -98,11 +97,10 @@ class Crm:
         return None
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         app = web.Application(client_max_size=20_000_000)
         app.router.add_route("*", "/{tail:.*}", self._handle)

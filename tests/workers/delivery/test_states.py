@@ -1,0 +1,135 @@
+"""Wherever the process dies between a claim and its result, the delivery ends in exactly one right place."""
+
+from datetime import UTC, datetime
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from shared.destinations.contract import Answer, Judgement, Verdict
+from shared.states import DELIVERY_MOVES, DeliveryState
+from tests.doubles.crm import Crm
+from tests.workers.delivery.conftest import Clock, Desk
+from workers.delivery import outcome
+from workers.delivery.books import Books
+from workers.delivery.claim import Claimed
+from workers.delivery.outcome import Result
+
+NOW = datetime(2026, 11, 6, 10, 30, tzinfo=UTC)
+
+
+@given(
+    verdict=st.sampled_from(list(Verdict)),
+    tries=st.integers(0, 12),
+    attempts=st.integers(0, 10),
+    schedule=st.sampled_from([None, "standard"]),
+    retry_after=st.one_of(st.none(), st.floats(1, 86_400)),
+    subscription=st.sampled_from(["active", "inactive", "deleted", "absent"]),
+)
+def test_every_result_leads_to_one_state_that_may_follow_a_lease(  # noqa: PLR0917
+    verdict: Verdict, tries: int, attempts: int, schedule: str | None, retry_after: float | None, subscription: str
+):
+    claimed = Claimed("d", "a", "s", "e", "user.created", tries, tries, b"{}", "c", NOW)
+    row: Any = SimpleNamespace(
+        active=subscription == "active",
+        deleted_at=NOW if subscription == "deleted" else None,
+        retry_attempts=attempts,
+        retry_delay_seconds=60.0,
+        schedule=schedule,
+    )
+    result = Result(claimed, Answer(500), Judgement(verdict, "http_500", retry_after), NOW, NOW)
+
+    state, next_at = outcome._state(result, None if subscription == "absent" else row, now=NOW, rng=Random(1))
+
+    assert state in DELIVERY_MOVES[DeliveryState.LEASED]
+    assert (state is DeliveryState.DELIVERED) == (verdict is Verdict.DELIVERED)
+    if state is DeliveryState.PENDING:
+        assert subscription == "active"
+        assert next_at is not None
+        assert next_at > NOW
+    if verdict is Verdict.AGAIN and subscription == "active":
+        left = tries < (9 if schedule else attempts)
+        assert state is (DeliveryState.PENDING if left else DeliveryState.DEAD)
+
+
+class Died(BaseException):
+    """The process is gone: nothing after this line happened."""
+
+
+def dying(target: Any, name: str, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+    original = getattr(target, name)
+
+    def die(*args: Any, **rest: Any) -> Any:
+        if after:
+            original(*args, **rest)
+        raise Died
+
+    monkeypatch.setattr(target, name, die)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "rests_in"),
+    [
+        (200, Verdict.DELIVERED, "delivered"),
+        (500, Verdict.AGAIN, "pending"),
+        (410, Verdict.GONE, "held"),
+    ],
+)
+@pytest.mark.parametrize(
+    "crash", ["before the request", "before the result", "after the settling", "after the lane", "after the commit"]
+)
+def test_a_crash_anywhere_ends_in_one_right_state(  # noqa: PLR0917
+    desk: Desk, crm: Crm, clock: Clock, crash: str, status: int, verdict: Verdict, rests_in: str
+):
+    subscription = desk.subscribe(crm.url())
+    (delivery,) = desk.owe(subscription)
+    crm.answer(status)
+    books = Books(desk.context, rng=Random(1))
+    (claimed,) = books.claim({str(subscription): 1}, [], clock()).taken
+    result = Result(claimed, Answer(status), Judgement(verdict, f"http_{status}"), clock(), clock())
+    with pytest.MonkeyPatch.context() as patch:
+        if crash == "after the settling":
+            dying(outcome, "_settle", patch, after=True)
+        elif crash == "after the lane":
+            dying(outcome, "_move_lanes", patch, after=True)
+        if crash.startswith("after the"):
+            try:
+                books.record([result], clock())
+            except Died:
+                assert crash != "after the commit"
+
+    committed = crash == "after the commit"
+    clock.forward(90)
+    assert desk.expire() == (0 if committed else 1)
+    desk.dispatch()
+
+    row = desk.delivery(delivery)
+    assert row.state == rests_in
+    assert (row.claim_id, row.lease_until) == (None, None)
+    assert len(crm.received) == (1 if rests_in == "pending" or not committed else 0)
+    made = 2 if committed and rests_in == "pending" else 1
+    assert row.attempts == made, "an attempt counts once, or not at all if it was never written down"
+    assert [each.number for each in desk.attempts(delivery)] == list(range(1, made + 1))
+    lane = desk.lane(subscription)
+    assert lane.success_count + lane.failed_count == made
+
+
+def test_the_attempts_of_a_delivery_add_up_with_its_lane_after_a_storm(desk: Desk, crm: Crm, clock: Clock):
+    subscription = desk.subscribe(crm.url(), retry_attempts=5, retry_delay_seconds=1.0, disable_after=1000)
+    desk.owe(subscription, count=60)
+    crm.answer(*Random(7).choices([200, 500, 503, 302], k=120), 200)
+
+    for _ in range(40):
+        desk.dispatch()
+        clock.forward(1000)
+
+    with desk.engine.begin() as connection:
+        count = connection.execute(text("SELECT count(*) FROM attempts")).scalar_one()
+    lane = desk.lane(subscription)
+    assert desk.states(subscription) == {"delivered": 60}
+    assert count == len(crm.received) == lane.success_count + lane.failed_count
+    assert lane.success_count == 60
