@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from sqlalchemy import text
 
@@ -20,6 +21,7 @@ from bench.report import Findings, conditions, report, write
 from bench.stack import ROOT, Stack, running_stack
 
 FOLDER = ROOT / "var" / "bench"
+BUSY_PERCENT = 10.0
 
 
 def measure_ceiling(stack: Stack, plan: Plan, findings: Findings) -> str:
@@ -116,6 +118,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     plan, console, start = (QUICK if arguments.quick else FULL), Console(), time.monotonic()
     findings = Findings()
+    busy = psutil.cpu_percent(interval=2)
+    if busy > BUSY_PERCENT:
+        console.print(f"[yellow]The processors are {busy:.0f} % busy with something else: expect poor figures.[/]")
     with running_stack(FOLDER) as stack:
         fsync_ms = ceiling.fsync_ms(stack.folder)
         for name, measure in PARTS.items():
@@ -131,7 +136,14 @@ def main() -> int:
             valkey = str(client.info("server").get("valkey_version", client.info("server").get("redis_version")))
     if arguments.only:
         return 0
-    met = conditions(plan, postgres=postgres, valkey=valkey, fsync_ms=fsync_ms, took_seconds=time.monotonic() - start)
+    met = conditions(
+        plan,
+        postgres=postgres,
+        valkey=valkey,
+        fsync_ms=fsync_ms,
+        busy_percent=busy,
+        took_seconds=time.monotonic() - start,
+    )
     content = report(findings, met)
     write(content, FOLDER / "latest.json")
     plot.draw(content, FOLDER / "latest.svg")

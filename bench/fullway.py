@@ -16,7 +16,7 @@ from bench.rig import Receiver, Sent, receiving, send
 from bench.seed import make_world
 from bench.stack import PROCESSES, Stack, free_port
 
-SETTLE_SECONDS = 60.0
+SETTLE_SECONDS = 90.0  # past the retry delay of one that failed by chance
 OPEN_FIRST = 10_000_000  # the open loop's numbers begin here: customers of their own
 
 

@@ -4,7 +4,6 @@ Comes in: what the parts measured. Left behind: var/bench/latest.json, replaced 
 middle leaves the last whole report.
 """
 
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -157,14 +156,16 @@ def _over(above: float, below: float) -> float:
     return above / below if below else 0.0
 
 
-def conditions(plan: Plan, *, postgres: str, valkey: str, fsync_ms: float, took_seconds: float) -> dict[str, object]:
+def conditions(
+    plan: Plan, *, postgres: str, valkey: str, fsync_ms: float, busy_percent: float, took_seconds: float
+) -> dict[str, object]:
     """What the figures were found under."""
     return {
         "plan": asdict(plan),
         "cpu": _cpu_name(),
         "cores": psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "load_average_at_end": [round(load, 2) for load in os.getloadavg()],
+        "busy_percent_before": busy_percent,  # with something else
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "postgres": postgres,
