@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, select, true
 
-from shared.db.tables import attempts, deliveries, events
+from shared.db.tables import attempts, deliveries, events, subscriptions
 from shared.errors import NotFound
 from shared.ids import floor_id
 from shared.states import DeliveryState
@@ -57,6 +57,9 @@ def list_deliveries(
         query = query.where(deliveries.c.subscription_id == subscription_id)
     if event_id is not None:
         query = query.where(deliveries.c.event_id == event_id)
+        if subscription_id is None and account_id is not None:  # an event is indexed within its subscriptions
+            own = select(subscriptions.c.id).where(subscriptions.c.account_id == account_id)
+            query = query.where(deliveries.c.subscription_id.in_(own))
     if event_type is not None:
         query = query.where(deliveries.c.event_type == event_type)
     if states is not None:

@@ -51,7 +51,9 @@ def send_test(path: IdPath) -> Response:
             occurred_at=now,
         )
         events.emit(connection, [draft], now=now, only_subscription=row["id"])
-        made = deliveries.list_deliveries(connection, account_id=scope().account_id, event_id=draft.id, limit=1)
+        made = deliveries.list_deliveries(
+            connection, account_id=scope().account_id, subscription_id=row["id"], event_id=draft.id, limit=1
+        )
         scope().note(connection, "subscription.tested", row["id"], detail={"eventId": str(draft.id)}, now=now)
     orders.wake_dispatch(context.settings, context.client)
     return answer(TestAnswer(event_id=draft.id, delivery_id=made[0]["id"]), 202)
