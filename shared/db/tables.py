@@ -4,8 +4,12 @@ The migrations own the schema (constraints, indexes, partitions and comments are
 columns are the database's. Nothing is left behind by importing this.
 """
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, UUID
+
+from shared.record_kinds import RECORDS, Form, RecordKind
 
 metadata = MetaData()
 
@@ -67,6 +71,7 @@ integrations = Table(
     Column("detail", JSONB, nullable=False),
     Column("created_at", _time(), nullable=False),
     Column("updated_at", _time(), nullable=False),
+    Column("installed_at", _time()),
 )
 
 message_keys = Table(
@@ -102,6 +107,7 @@ messages = Table(
     Column("received_at", _time(), nullable=False),
     Column("occurred_at", _time()),
     Column("processed_at", _time(), nullable=False),
+    Column("subjects", ARRAY(Text), nullable=False),
 )
 
 users = Table(
@@ -140,6 +146,88 @@ users = Table(
     Column("subscribed_at", _time()),
     Column("created_at", _time(), nullable=False),
     Column("updated_at", _time(), nullable=False),
+    Column("redacted_at", _time()),
+)
+
+
+def _column(name: str, form: Form) -> "Column[Any]":
+    """A record's field as a column."""
+    match form:
+        case Form.TIME:
+            return Column(name, _time())
+        case Form.MINOR | Form.COUNT:
+            return Column(name, BigInteger)
+        case Form.NUMBER:
+            return Column(name, Double)
+        case Form.FLAG:
+            return Column(name, Boolean, nullable=False)
+        case Form.PART:
+            return Column(name, JSONB)
+        case Form.OBJECT | Form.CUSTOM | Form.ITEMS | Form.TAGS:
+            return Column(name, JSONB, nullable=False)
+        case Form.TEXTS:
+            return Column(name, ARRAY(Text), nullable=False)
+        case Form.TEXT | Form.ID:
+            return Column(name, Text)
+
+
+def _records(kind: RecordKind) -> Table:
+    return Table(
+        kind.table,
+        metadata,
+        Column("id", UUID(as_uuid=True), primary_key=True),
+        Column("account_id", UUID(as_uuid=True), nullable=False),
+        Column("provider", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("external_id", Text, nullable=False),
+        Column("version", _time()),
+        Column("deleted_at", _time()),
+        Column("redacted_at", _time()),
+        *(_column(field.name, field.form) for field in kind.fields),
+        Column("created_at", _time(), nullable=False),
+        Column("updated_at", _time(), nullable=False),
+    )
+
+
+# By kind, e.g. RECORD_TABLES["order"] is `orders`.
+RECORD_TABLES = {"user": users} | {name: _records(kind) for name, kind in RECORDS.items()}
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("account_id", UUID(as_uuid=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("message_id", UUID(as_uuid=True)),
+    Column("requested_at", _time(), nullable=False),
+    Column("due_at", _time(), nullable=False),
+    Column("finished_at", _time()),
+    Column("path", Text),
+    Column("sha256", Text),
+    Column("bytes", BigInteger),
+    Column("error", Text),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("account_id", UUID(as_uuid=True), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("orders", ARRAY(Text), nullable=False),
+    Column("message_id", UUID(as_uuid=True)),
+    Column("counts", JSONB, nullable=False),
+    Column("requested_at", _time(), nullable=False),
+    Column("due_at", _time(), nullable=False),
+    Column("finished_at", _time()),
 )
 
 events = Table(
