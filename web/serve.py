@@ -48,7 +48,7 @@ def server(name: str, settings: Settings) -> Any:
         respawn_failed_workers=True,
         respawn_interval=0.5,
         log_access=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
 
 
