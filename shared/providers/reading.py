@@ -70,6 +70,16 @@ def identifier(parent: Mapping[str, Any], name: str = "id") -> str:
     raise PayloadUnexpected(f"{name} is missing" if value in (None, "") else f"{name} is no id but {_kind(value)}")
 
 
+def optional_integer(parent: Mapping[str, Any], name: str) -> int | None:
+    """The whole number in a field; `None` when it is absent or null."""
+    value = parent.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PayloadUnexpected(f"{name} is no whole number but {_kind(value)}")
+    return value
+
+
 def optional_instant(parent: Mapping[str, Any], name: str) -> datetime | None:
     """The instant in an ISO 8601 field; `None` when it is absent or null."""
     value = parent.get(name)

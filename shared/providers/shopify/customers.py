@@ -1,0 +1,113 @@
+"""Shopify's customers: create, update, delete, merge, and consent to marketing.
+
+Comes in: the body of a customers topic. Comes out: changes of one user. Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.errors import PayloadUnexpected
+from shared.providers import reading
+from shared.providers.contract import JSON, Change, Identity, Outcome, Source
+from shared.providers.shopify import resource
+from shared.providers.shopify.resource import Body
+
+# A body with one of these is a customer's snapshot; a deletion never carries them.
+# Source: shopify.dev, webhooks topics reference, customers/delete, read 2026-11.
+_SNAPSHOT_ONLY = ("created_at", "updated_at", "email", "first_name", "last_name", "default_address")
+# What has a column of ours; all else is kept under attributes.
+_MAPPED = frozenset(
+    ("id", "admin_graphql_api_id", "email", "phone", "first_name", "last_name", "updated_at", "tags", "default_address")
+)
+
+
+def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The user as it is now."""
+    del identity, source
+    customer_id = resource.identifier(body, "Customer")
+    version = reading.instant(body, "updated_at")
+    return Outcome(changes=(Change("user", "upsert", customer_id, version, _fields(body)),))
+
+
+def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The user's end. There is no updated_at: the tombstone stands from when it was triggered."""
+    del source
+    customer_id = resource.deleted_identifier(body, "Customer", _SNAPSHOT_ONLY)
+    return Outcome(changes=(Change("user", "delete", customer_id, identity.occurred_at),))
+
+
+def merge(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The end of the customer that was merged into another one; the one that is kept has its own customers/update.
+
+    Source: shopify.dev, webhooks topics reference, customers/merge, read 2026-11.
+    """
+    del source
+    kept = resource.identifier_in_gid(body, "admin_graphql_api_customer_kept_id", "Customer")
+    gone = resource.identifier_in_gid(body, "admin_graphql_api_customer_deleted_id", "Customer")
+    if kept == gone:
+        raise PayloadUnexpected("the customer that is kept is the one that is deleted")
+    status = reading.text(body, "status")
+    if status != "completed":
+        return Outcome(ignored=f"the merge is {status}")
+    return Outcome(changes=(Change("user", "delete", gone, identity.occurred_at),))
+
+
+def email_consent(body: Body, identity: Identity, source: Source) -> Outcome:
+    """Whether the customer may be written to.
+
+    Source: shopify.dev, webhooks topics reference, customers_email_marketing_consent/update, read 2026-11.
+    """
+    del source
+    return _consent(body, identity, channel="email", id_name="customer_id")
+
+
+def sms_consent(body: Body, identity: Identity, source: Source) -> Outcome:
+    """Whether the customer may be sent text messages.
+
+    Source: shopify.dev, webhooks topics reference, customers_marketing_consent/update, read 2026-11.
+    """
+    del source
+    return _consent(body, identity, channel="sms", id_name="id")
+
+
+def _consent(body: Body, identity: Identity, *, channel: str, id_name: str) -> Outcome:
+    customer_id = reading.identifier(body, id_name)
+    name = f"{channel}_marketing_consent"
+    consent = reading.as_object(body.get(name), name)
+    fields: dict[str, JSON] = {"opt_ins": {channel: reading.text(consent, "state") == "subscribed"}}
+    version = reading.optional_instant(consent, "consent_updated_at") or identity.occurred_at
+    return Outcome(changes=(Change("user", "upsert", customer_id, version, fields),))
+
+
+def _fields(body: Body) -> dict[str, JSON]:
+    default = reading.optional_object(body, "default_address")
+    first, last = reading.optional_text(body, "first_name"), reading.optional_text(body, "last_name")
+    # A customer who gave a number only with the address is reached there.
+    phone = reading.optional_text(body, "phone") or (reading.optional_text(default, "phone") if default else None)
+    fields: dict[str, JSON] = {
+        "first_name": first,
+        "last_name": last,
+        "full_name": " ".join(part for part in (first, last) if part) or None,
+        "email": reading.optional_text(body, "email"),
+        "phone": phone,
+        "attributes": resource.rest(body, _MAPPED),
+    }
+    # default_address may be left out; only a null says that there is none.
+    if "default_address" in body:
+        fields["address"] = resource.address(default) if default else None
+    # Present until API version 2024-10; from 2025-01 tags have topics of their own.
+    if "tags" in body:
+        fields["tags"] = [reading.tag(name) for name in resource.words(body, "tags")]
+    if opt_ins := _opt_ins(body):
+        fields["opt_ins"] = opt_ins
+    return fields
+
+
+def _opt_ins(body: Mapping[str, Any]) -> dict[str, bool]:
+    """Consent by channel, only where the body speaks of it: its absence says nothing."""
+    opt_ins = {}
+    for channel in ("email", "sms"):
+        consent = reading.optional_object(body, f"{channel}_marketing_consent")
+        if consent is not None:
+            opt_ins[channel] = reading.optional_text(consent, "state") == "subscribed"
+    return opt_ins

@@ -1,0 +1,172 @@
+"""Shopify's orders: create, updated, cancelled, paid and fulfilled are all the same snapshot; delete is an id.
+
+Comes in: the body of an orders topic. Comes out: one change of one order; what became of it since, paid or cancelled,
+is told by comparing it with what is known. Money is the shop's; what the customer saw stands beside it. Pure.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from shared.providers import reading
+from shared.providers.contract import JSON, Change, Identity, Outcome, Source
+from shared.providers.shopify import resource
+from shared.providers.shopify.resource import Body
+
+# Source: shopify.dev, admin-rest, resources/order, financial_status and fulfillment_status, read 2026-11.
+_FINANCIAL: Final[Mapping[str | None, str]] = {
+    "pending": "pending",
+    "authorized": "authorized",
+    "partially_paid": "partially_paid",
+    "paid": "paid",
+    "partially_refunded": "partially_refunded",
+    "refunded": "refunded",
+    "voided": "voided",
+}
+_FULFILLMENT: Final[Mapping[str | None, str]] = {
+    None: "unfulfilled",
+    "unfulfilled": "unfulfilled",
+    "partial": "partial",
+    "fulfilled": "fulfilled",
+    "restocked": "returned",
+}
+_SNAPSHOT_ONLY = (
+    "created_at",
+    "updated_at",
+    "name",
+    "line_items",
+    "total_price",
+    "currency",
+    "title",
+    "tax_exemptions",
+)
+# What has a field of ours or a topic of its own.
+_MAPPED: Final = frozenset(
+    """id admin_graphql_api_id name updated_at currency email phone cancelled_at cancel_reason
+    processed_at test tags billing_address shipping_address customer line_items discount_codes
+    fulfillments refunds total_price total_price_set subtotal_price subtotal_price_set total_tax
+    total_tax_set total_discounts total_discounts_set total_shipping_price_set""".split()  # noqa: SIM905  # shorter than a name a line
+)
+# Keys to a checkout or a cart, and traces of a person's browser: nobody downstream has business with them.
+_WITHHELD: Final = frozenset(("token", "cart_token", "checkout_token", "browser_ip", "client_details", "device_id"))
+_AMOUNTS: Final[Mapping[str, str]] = {
+    "total_minor": "total_price",
+    "subtotal_minor": "subtotal_price",
+    "tax_minor": "total_tax",
+    "discount_minor": "total_discounts",
+    "shipping_minor": "total_shipping_price",
+}
+
+
+def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The order as it is now."""
+    del identity, source
+    order_id = resource.identifier(body, "Order")
+    version = reading.instant(body, "updated_at")
+    return Outcome(changes=(Change("order", "upsert", order_id, version, _fields(body)),))
+
+
+def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The order's end, from when it was triggered."""
+    del source
+    order_id = resource.deleted_identifier(body, "Order", _SNAPSHOT_ONLY)
+    return Outcome(changes=(Change("order", "delete", order_id, identity.occurred_at),))
+
+
+def _fields(body: Body) -> dict[str, JSON]:
+    total = resource.shop_money(body, "total_price")
+    code = resource.currency(body) or (total[1] if total else None)
+    return {
+        "number": _number(body),
+        "status": _status(body),
+        "currency": code,
+        "presentment": _presentment(body),
+        "email": reading.optional_text(body, "email"),
+        "phone": reading.optional_text(body, "phone"),
+        "cancelled_at": reading.optional_instant(body, "cancelled_at"),
+        "cancel_reason": reading.optional_text(body, "cancel_reason"),
+        "placed_at": reading.optional_instant(body, "processed_at") or reading.optional_instant(body, "created_at"),
+        "is_test": body.get("test") is True,
+        "attributes": resource.rest(body, _MAPPED | _WITHHELD),
+        **{
+            ours: resource.amount(body, theirs, code)
+            for ours, theirs in _AMOUNTS.items()
+            if theirs in body or f"{theirs}_set" in body
+        },
+        **{name: read(body, name, code) for name, read in _OPTIONAL.items() if name in body},
+        **_customer(body),
+    }
+
+
+def _customer(body: Body) -> dict[str, JSON]:
+    """Who ordered: nobody whom the shop knows when it is null, as at a guest's checkout."""
+    if "customer" not in body:
+        return {}
+    customer = reading.optional_object(body, "customer")
+    return {"customer_external_id": reading.identifier(customer) if customer else None}
+
+
+def _number(body: Body) -> str | None:
+    """What people call the order, e.g. #1001."""
+    return reading.optional_text(body, "name") or resource.optional_identifier(body, "order_number")
+
+
+def _status(body: Body) -> str:
+    if body.get("cancelled_at") is not None:
+        return "cancelled"
+    return "open" if body.get("closed_at") is None else "closed"
+
+
+def _presentment(body: Body) -> dict[str, JSON] | None:
+    seen = resource.presentment_money(body, "total_price")
+    return {"currency": seen[1], "totalMinor": seen[0]} if seen else None
+
+
+def _address(body: Body, name: str) -> dict[str, str | None] | None:
+    """An address with whom it is addressed to."""
+    given = reading.optional_object(body, name)
+    found = resource.address(given)
+    return None if found is None or given is None else {"name": reading.optional_text(given, "name"), **found}
+
+
+def _discount_codes(body: Body, name: str) -> list[str]:
+    codes = [reading.optional_text(item, "code") for item in resource.objects(body, name)]
+    return [code for code in codes if code]
+
+
+def line(item: Body, code: str | None) -> dict[str, JSON]:
+    """One line: what it is, and its amounts in the currency `code`."""
+    quantity, price = reading.optional_integer(item, "quantity"), resource.amount(item, "price", code)
+    return {
+        "id": reading.identifier(item),
+        "sku": reading.optional_text(item, "sku"),
+        "title": reading.optional_text(item, "title"),
+        "quantity": quantity,
+        "priceMinor": price,
+        "totalMinor": None if price is None or quantity is None else price * quantity - _discount(item, code),
+        "productId": resource.optional_identifier(item, "product_id"),
+        "variantId": resource.optional_identifier(item, "variant_id"),
+        "status": _FULFILLMENT.get(reading.optional_text(item, "fulfillment_status")),
+    }
+
+
+def _discount(item: Body, code: str | None) -> int:
+    """What is taken off a line. The allocations tell all of it; total_discount only what was given on the line itself.
+
+    Source: shopify.dev, admin-rest, resources/order, line_items, read 2026-11.
+    """
+    allocations = resource.objects(item, "discount_allocations")
+    if allocations:
+        return sum(resource.amount(allocation, "amount", code) or 0 for allocation in allocations)
+    return resource.amount(item, "total_discount", code) or 0
+
+
+# What is left out of a body says nothing. A status that we have no word for stays where they wrote it, in attributes.
+_OPTIONAL: Final[Mapping[str, Callable[[Body, str, str | None], JSON]]] = {
+    "financial_status": lambda body, name, _: _FINANCIAL.get(reading.optional_text(body, name)),
+    "fulfillment_status": lambda body, name, _: _FULFILLMENT.get(reading.optional_text(body, name)),
+    "billing_address": lambda body, name, _: _address(body, name),
+    "shipping_address": lambda body, name, _: _address(body, name),
+    "line_items": lambda body, name, code: [line(item, code) for item in resource.objects(body, name)],
+    "discount_codes": lambda body, name, _: _discount_codes(body, name),
+    "tags": lambda body, name, _: resource.words(body, name),
+}

@@ -1,0 +1,119 @@
+"""Shopify's products with their variants, and how many of an item a location has.
+
+Comes in: the body of a products or inventory_levels topic. Comes out: one change. A product's body names no currency:
+it is the shop's, and prices become minor units where the source's settings say which that is. Pure.
+"""
+
+from typing import Final
+
+from pydantic import Field, field_validator
+
+from shared import money
+from shared.errors import PayloadUnexpected
+from shared.providers import options, reading
+from shared.providers.contract import JSON, Change, Identity, Outcome, Source
+from shared.providers.shopify import resource
+from shared.providers.shopify.resource import Body
+
+_SNAPSHOT_ONLY = ("created_at", "updated_at", "title", "variants", "handle", "line_items", "tax_exemptions")
+_MAPPED: Final = frozenset(
+    """id admin_graphql_api_id title handle status vendor product_type tags published_at updated_at
+    variants variant_gids options""".split()  # noqa: SIM905  # shorter than a name a line
+)
+
+
+class ShopifyOptions(options.Options):
+    """The settings of a Shopify source."""
+
+    currency: str | None = None  # of every shop that `currencies` does not name
+    currencies: dict[str, str] = Field(default_factory=dict)  # by myshopify domain
+
+    @field_validator("currency", "currencies")
+    @classmethod
+    def _is_currency(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        for code in value.values() if isinstance(value, dict) else [] if value is None else [value]:
+            money.exponent(code)
+        return {shop.lower(): code for shop, code in value.items()} if isinstance(value, dict) else value
+
+
+def currency_of(shop: str, source: Source) -> str | None:
+    """The currency that the source's settings give the shop."""
+    chosen = options.read(ShopifyOptions, source.settings) or ShopifyOptions(currency=None)
+    return chosen.currencies.get(shop, chosen.currency)
+
+
+def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The product as it is now."""
+    product_id = resource.identifier(body, "Product")
+    version = reading.instant(body, "updated_at")
+    if "title" not in body:
+        raise PayloadUnexpected("title is missing")
+    attributes: dict[str, JSON] = resource.rest(body, _MAPPED)
+    fields: dict[str, JSON] = {
+        "title": reading.optional_text(body, "title"),
+        "handle": reading.optional_text(body, "handle"),
+        "status": reading.optional_text(body, "status"),
+        "vendor": reading.optional_text(body, "vendor"),
+        "product_type": reading.optional_text(body, "product_type"),
+        "published_at": reading.optional_instant(body, "published_at"),
+        "attributes": attributes,
+    }
+    if "tags" in body:
+        fields["tags"] = resource.words(body, "tags")
+    if "options" in body:
+        fields["options"] = [reading.with_text_ids(dict(item)) for item in resource.objects(body, "options")]
+    variants, all_variants = resource.objects(body, "variants"), resource.objects(body, "variant_gids")
+    attributes["variants_count"] = max(len(variants), len(all_variants))
+    # Shopify writes at most a hundred variants out. A part of them must not replace the whole, which a sync has read.
+    # Source: shopify.dev, webhooks topics reference, products/update, read 2026-11.
+    if "variants" in body and len(variants) >= len(all_variants):
+        code = currency_of(identity.tenant, source)
+        fields["variants"] = [_variant(item, code) for item in variants]
+    return Outcome(changes=(Change("product", "upsert", product_id, version, fields),))
+
+
+def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The product's end, from when it was triggered."""
+    del source
+    product_id = resource.deleted_identifier(body, "Product", _SNAPSHOT_ONLY)
+    return Outcome(changes=(Change("product", "delete", product_id, identity.occurred_at),))
+
+
+def _variant(item: Body, code: str | None) -> dict[str, JSON]:
+    return {
+        "id": resource.identifier(item, "ProductVariant"),
+        "sku": reading.optional_text(item, "sku"),
+        "title": reading.optional_text(item, "title"),
+        "barcode": reading.optional_text(item, "barcode"),
+        "price": reading.optional_text(item, "price"),  # as they write it: exact even where the currency is unknown
+        "currency": code,
+        "priceMinor": resource.minor(item, "price", code),
+        "compareAtPriceMinor": resource.minor(item, "compare_at_price", code),
+        "inventoryItemId": resource.optional_identifier(item, "inventory_item_id"),
+        "inventoryQuantity": reading.optional_integer(item, "inventory_quantity"),
+    }
+
+
+def level(body: Body, identity: Identity, source: Source) -> Outcome:
+    """How many of an item a location has; `None` where it is not counted, negative where more was sold.
+
+    Source: shopify.dev, admin-rest, resources/inventorylevel, read 2026-11.
+    """
+    del identity, source
+    item_id = reading.identifier(body, "inventory_item_id")
+    location_id = reading.identifier(body, "location_id")
+    gid = reading.optional_text(body, "admin_graphql_api_id")
+    is_ours = gid is None or (
+        gid.startswith("gid://shopify/InventoryLevel/") and gid.endswith(f"?inventory_item_id={item_id}")
+    )
+    if not is_ours:
+        raise PayloadUnexpected("admin_graphql_api_id is not that of the item's level")
+    if "available" not in body:
+        raise PayloadUnexpected("available is missing")
+    fields: dict[str, JSON] = {
+        "item_external_id": item_id,
+        "location_external_id": location_id,
+        "available": reading.optional_integer(body, "available"),
+    }
+    version = reading.instant(body, "updated_at")
+    return Outcome(changes=(Change("inventory", "upsert", f"{item_id}:{location_id}", version, fields),))

@@ -1,0 +1,166 @@
+"""What every Shopify resource has: an id that its global id repeats, tags as one text, addresses, and amounts.
+
+Comes in: the parsed body of an authentic webhook. Comes out: values in our words. Pure.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shared import money
+from shared.errors import PayloadUnexpected
+from shared.providers import reading
+from shared.providers.contract import JSON
+
+Body = Mapping[str, Any]
+
+_GID = re.compile(r"gid://shopify/([A-Za-z]+)/([^/?]+)")
+
+
+def identifier(body: Body, resource: str) -> str:
+    """The resource's id, which its global id must repeat where there is one.
+
+    The topic is unsigned: a captured body of another resource, sent again under this topic, stops here.
+
+    Raises:
+        PayloadUnexpected: there is no id, or the global id is of something else.
+    """
+    found = reading.identifier(body)
+    gid = reading.optional_text(body, "admin_graphql_api_id")
+    if gid is not None and gid != f"gid://shopify/{resource}/{found}":
+        raise PayloadUnexpected(f"admin_graphql_api_id is not that of the {resource} in id")
+    return found
+
+
+def identifier_in_gid(body: Body, name: str, resource: str) -> str:
+    """The id in a global id such as `gid://shopify/Customer/1`.
+
+    Raises:
+        PayloadUnexpected: it is missing, or of another resource.
+    """
+    match = _GID.fullmatch(reading.text(body, name))
+    if match is None or match[1] != resource:
+        raise PayloadUnexpected(f"{name} is not the global id of a {resource}")
+    return match[2]
+
+
+def deleted_identifier(body: Body, resource: str, snapshot_only: tuple[str, ...]) -> str:
+    """The id in a deletion, which says nothing else.
+
+    The topic is unsigned: a captured snapshot, sent again as a deletion, must not delete.
+
+    Raises:
+        PayloadUnexpected: there is no id, or the body is a snapshot of the resource.
+    """
+    if found := [name for name in snapshot_only if name in body]:
+        raise PayloadUnexpected(f"a deletion does not carry {found[0]}")
+    return identifier(body, resource)
+
+
+def optional_identifier(body: Body, name: str) -> str | None:
+    """An id as text; `None` when it is absent or null."""
+    return None if body.get(name) is None else reading.identifier(body, name)
+
+
+def words(body: Body, name: str) -> list[str]:
+    """A text with commas as a list, each word once: how Shopify writes tags."""
+    found = (reading.optional_text(body, name) or "").split(",")
+    return list(dict.fromkeys(word for part in found if (word := part.strip())))
+
+
+def address(given: Body | None) -> dict[str, str | None] | None:
+    """An address in our words; `None` when there is none."""
+    if given is None:
+        return None
+    return reading.address(
+        company=reading.optional_text(given, "company"),
+        line1=reading.optional_text(given, "address1"),
+        line2=reading.optional_text(given, "address2"),
+        city=reading.optional_text(given, "city"),
+        province=reading.optional_text(given, "province"),
+        postalCode=reading.optional_text(given, "zip"),
+        country=reading.optional_text(given, "country"),
+        countryCode=reading.optional_text(given, "country_code"),
+        phone=reading.optional_text(given, "phone"),
+    )
+
+
+def objects(body: Body, name: str) -> list[Body]:
+    """The objects of a list; none when it is absent or null.
+
+    Raises:
+        PayloadUnexpected: it is no list, or one of its items is no object.
+    """
+    return [reading.as_object(item, name) for item in reading.optional_list(body, name) or ()]
+
+
+def rest(body: Body, without: frozenset[str]) -> JSON:
+    """What has no field of ours, kept as it is but for its ids, which become text."""
+    return reading.with_text_ids({name: item for name, item in body.items() if name not in without})
+
+
+def currency(body: Body, name: str = "currency") -> str | None:
+    """An ISO 4217 code; `None` when it is absent or null.
+
+    Raises:
+        PayloadUnexpected: it is no such code.
+    """
+    code = reading.optional_text(body, name)
+    if code is not None:
+        try:
+            money.exponent(code)
+        except ValueError as error:
+            raise PayloadUnexpected(f"{name}: {error}") from error
+    return code
+
+
+def minor(body: Body, name: str, code: str | None) -> int | None:
+    """The amount of a decimal text or JSON number in minor units; `None` when it, or the currency, is not there.
+
+    Raises:
+        PayloadUnexpected: it is no amount that the currency can express.
+    """
+    amount = body.get(name)
+    if amount is None or amount == "" or code is None:
+        return None
+    if isinstance(amount, bool) or not isinstance(amount, str | int | float):
+        raise PayloadUnexpected(f"{name} is no amount")
+    try:
+        return money.to_minor(amount, code)
+    except ValueError as error:
+        raise PayloadUnexpected(f"{name}: {error}") from error
+
+
+def shop_money(body: Body, name: str) -> tuple[int, str] | None:
+    """What `<name>_set`, or `name` itself when that ends so, says in the shop's currency, as (minor units, code)."""
+    return _money(body, name, "shop_money")
+
+
+def presentment_money(body: Body, name: str) -> tuple[int, str] | None:
+    """The same in the currency that the customer saw."""
+    return _money(body, name, "presentment_money")
+
+
+def _money(body: Body, name: str, side: str) -> tuple[int, str] | None:
+    both = reading.optional_object(body, name if name.endswith("_set") else f"{name}_set")
+    given = None if both is None else reading.optional_object(both, side)
+    if given is None:
+        return None
+    # Transactions write `currency` where everything else writes `currency_code`.
+    code = currency(given, "currency_code") or currency(given)
+    amount = minor(given, "amount", code)
+    return None if amount is None or code is None else (amount, code)
+
+
+def amount(body: Body, name: str, code: str | None) -> int | None:
+    """The shop's amount of a field, from its set or from the plain text beside it, in the currency `code`.
+
+    Raises:
+        PayloadUnexpected: the set is in another currency, or the amount is none.
+    """
+    found = shop_money(body, name)
+    if found is None:
+        return minor(body, name, code)
+    if code is not None and found[1] != code:
+        raise PayloadUnexpected(f"{name}_set is in another currency than the rest")
+    return found[0]
