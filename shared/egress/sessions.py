@@ -161,6 +161,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             count += len(chunk)
             if len(kept) < EXCERPT_BYTES:
                 kept += chunk[:EXCERPT_BYTES]
+            if content.at_eof():
+                return kept
     except (TimeoutError, aiohttp.ClientError, OSError):
         pass
     response.close()

@@ -184,17 +184,17 @@ def claim(
     )
     taken = [
         Claimed(
-            delivery_id=row.delivery_id,
-            account_id=row.account_id,
-            subscription_id=row.subscription_id,
-            event_id=row.event_id,
-            event_type=row.event_type,
-            tries=row.tries,
-            attempts=row.attempts,
-            body=None if row.body is None else row.body.encode(),
+            delivery_id=delivery_id,
+            account_id=account_id,
+            subscription_id=subscription_id,
+            event_id=event_id,
+            event_type=event_type,
+            tries=tries,
+            attempts=attempts,
+            body=None if body is None else body.encode(),
             claim_id=claim_id,
             lease_until=lease_until,
         )
-        for row in rows
+        for delivery_id, account_id, subscription_id, event_id, event_type, tries, attempts, body in rows
     ]
     return Claim(claim_id, taken, versions)

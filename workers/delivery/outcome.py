@@ -7,11 +7,12 @@ those deliveries are sent again, with the same webhook-id.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from random import Random
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, text
 
 from shared.clock import after
@@ -33,13 +34,12 @@ ORDER BY l.subscription_id
 FOR NO KEY UPDATE OF l
 """)
 
+# One document in: far cheaper to make and to read than a dozen bound arrays.
 _SETTLE = text("""
 WITH result AS (
-    SELECT * FROM unnest(CAST(:id AS uuid[]), CAST(:claim AS uuid[]), CAST(:state AS text[]),
-        CAST(:next_at AS timestamptz[]), CAST(:sent AS bool[]), CAST(:verdict AS text[]), CAST(:status AS int[]),
-        CAST(:code AS text[]), CAST(:error AS text[]), CAST(:excerpt AS text[]), CAST(:ms AS int[]),
-        CAST(:started AS timestamptz[]))
-    AS result(id, claim, state, next_at, sent, verdict, status, code, error, excerpt, ms, started)
+    SELECT * FROM json_to_recordset(CAST(:results AS json)) AS result(id uuid, claim uuid, state text,
+        next_at timestamptz, sent bool, verdict text, status int, code text, error text, excerpt text, ms int,
+        started timestamptz)
 ), settled AS (
     UPDATE deliveries d SET state = r.state, claim_id = NULL, lease_until = NULL,
         tries = d.tries + r.sent::int, attempts = d.attempts + r.sent::int,
@@ -152,27 +152,26 @@ def _settle(
     now: datetime,
 ) -> set[str]:
     """The ids of the deliveries whose results counted."""
-    answers = [result.answer or Answer(None) for result in results]
-    return set(
-        connection.execute(
-            _SETTLE,
+    rows = []
+    for result, (state, next_at) in zip(results, states, strict=True):
+        claimed, answer = result.claimed, result.answer or Answer(None)
+        rows.append(
             {
-                "id": [result.claimed.delivery_id for result in results],
-                "claim": [result.claimed.claim_id for result in results],
-                "state": [state.value for state, _ in states],
-                "next_at": [next_at for _, next_at in states],
-                "sent": [result.answer is not None for result in results],
-                "verdict": [result.judgement.verdict.value for result in results],
-                "status": [answer.status for answer in answers],
-                "code": [result.judgement.code for result in results],
-                "error": [answer.error for answer in answers],
-                "excerpt": [answer.excerpt or None for answer in answers],
-                "ms": [answer.duration_ms for answer in answers],
-                "started": [result.started_at for result in results],
-                "now": now,
-            },
-        ).scalars()
-    )
+                "id": claimed.delivery_id,
+                "claim": claimed.claim_id,
+                "state": state,
+                "next_at": next_at,
+                "sent": result.answer is not None,
+                "verdict": result.judgement.verdict,
+                "status": answer.status,
+                "code": result.judgement.code,
+                "error": answer.error,
+                "excerpt": answer.excerpt or None,
+                "ms": answer.duration_ms,
+                "started": result.started_at,
+            }
+        )
+    return set(connection.execute(_SETTLE, {"results": orjson.dumps(rows).decode(), "now": now}).scalars())
 
 
 def _move_lanes(
@@ -195,10 +194,7 @@ def _move_lanes(
         changes.append((row, lane.after(before, some, limits, now=now)))
     if not changes:
         return
-    values: dict[str, list[Any]] = {name: [] for name in _LANE_FIELDS}
-    for _, change in changes:
-        for name, value in asdict(change.lane).items():
-            values[name].append(value)
+    values = {name: [getattr(change.lane, name) for _, change in changes] for name in _LANE_FIELDS}
     connection.execute(_SAVE, {"id": [str(row.subscription_id) for row, _ in changes], **values})
     for row, change in changes:
         failures = change.lane.consecutive_failures

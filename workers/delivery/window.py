@@ -47,6 +47,7 @@ SLOW_SECONDS = 0.5
 SLOW_FACTOR = 4
 HANDS_KEPT = 5_000
 LEASE_MARGIN_SECONDS = 5.0
+FLIGHT_SHARE = 0.6  # of the grace, that requests in flight get when the worker is stopped
 
 _log = logs.get("delivery")
 
@@ -328,9 +329,9 @@ class Window:
             self._waiting = 0
             self._due = {}
             await self._give_back(unsent)
-            # A quarter of the time is for writing down.
+            # The rest of the time is for writing down, and for Celery to go.
             if self._flights:
-                await asyncio.wait(list(self._flights), timeout=max(0.0, (deadline - time.monotonic()) * 0.75))
+                await asyncio.wait(list(self._flights), timeout=max(0.0, (deadline - time.monotonic()) * FLIGHT_SHARE))
             cut = dict(self._flights)
             for task in cut:
                 task.cancel()
