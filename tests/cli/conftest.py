@@ -1,6 +1,8 @@
 """The command line, run in this process on this test's own servers."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +14,15 @@ from shared.settings import Settings, current
 
 Run = Callable[..., Result]
 Told = Callable[..., Any]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for servers of a test's own. pytest's, which every run that starts closes to other users, would not do:
+    under root, PostgreSQL is one.
+    """
+    with tempfile.TemporaryDirectory(prefix="crossdock-test-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def until(fact: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Embedded]:
-    made = Embedded(tmp_path / "data")
+def embedded(folder: Path) -> Iterator[Embedded]:
+    made = Embedded(folder / "data")
     made.start()
     yield made
     made.stop()
@@ -85,16 +85,16 @@ def test_a_watched_server_that_is_killed_comes_back_without_a_hand(embedded: Emb
     assert _execute(embedded, "SELECT 1") == [(1,)]
 
 
-def test_servers_that_a_killed_run_left_are_ended_by_the_next_start(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_servers_that_a_killed_run_left_are_ended_by_the_next_start(folder: Path) -> None:
+    data = folder / "data"
     program = (
         "import os, pathlib, signal; from cli.embedded import Embedded\n"
         f"e = Embedded(pathlib.Path({str(data)!r})); e.start()\n"
-        f"pathlib.Path({str(tmp_path / 'pids')!r}).write_text(f\"{{e.pid('postgres')}} {{e.pid('valkey')}}\")\n"
+        f"pathlib.Path({str(folder / 'pids')!r}).write_text(f\"{{e.pid('postgres')}} {{e.pid('valkey')}}\")\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=False, cwd=Path(__file__).parents[2])
-    left = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    left = [int(pid) for pid in (folder / "pids").read_text().split()]
     assert not any(_is_gone(pid) for pid in left)
     with Embedded(data) as embedded:
         assert all(_is_gone(pid) for pid in left)
@@ -122,13 +122,16 @@ def test_valkey_is_durable_and_evicts_nothing(embedded: Embedded) -> None:
     assert (found["appendonly"], found["appendfsync"], found["maxmemory-policy"]) == ("yes", "always", "noeviction")
 
 
-def test_a_folder_whose_path_is_too_long_for_a_socket_gets_its_sockets_elsewhere(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 60) / ("e" * 60)
+def test_a_folder_whose_path_is_too_long_for_a_socket_gets_its_sockets_elsewhere(folder: Path) -> None:
+    deep = folder / ("d" * 60) / ("e" * 60)
     with Embedded(deep, durable=False) as embedded:
         assert _execute(embedded, "SELECT 1") == [(1,)]
         sockets = Path(embedded.redis_url.removeprefix("unix://").partition("?")[0]).parent
         assert deep not in sockets.parents
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+    assert not sockets.exists()
+    with embedded:
+        assert _execute(embedded, "SELECT 1") == [(1,)]
 
 
 def test_stop_is_idempotent(embedded: Embedded) -> None:
