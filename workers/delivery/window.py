@@ -250,7 +250,8 @@ class Window:
     async def _write_results(self) -> None:
         while True:
             await self._landed.wait()
-            if len(self._results) < FLUSH_RESULTS and len(self._flights) > self._size // 4:
+            is_busy = self._waiting > 0 or len(self._flights) > self._size // 4  # nothing waits for what is written
+            if is_busy and len(self._results) < FLUSH_RESULTS:
                 await asyncio.sleep(FLUSH_SECONDS)
             batch, self._results = self._results[:RECORD_MAX], self._results[RECORD_MAX:]
             if not self._results:
