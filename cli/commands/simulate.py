@@ -144,7 +144,7 @@ async def _send(target: _Target, customers: range, rate: float | None) -> _Tally
 
 async def _post(session: aiohttp.ClientSession, target: _Target, customer: int, tally: _Tally) -> None:
     now = utc_now()
-    body = samples.make(target.provider.name, target.topic, number=customer, at=now)
+    body = samples.make(target.provider.name, target.topic, number=customer, at=now, tenant=target.tenant)
     sample = Sample(
         topic=target.topic,
         body=body,

@@ -7,7 +7,7 @@ is one, and the names are of many scripts. Pure, but for reading the stored payl
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
@@ -16,30 +16,12 @@ import orjson
 
 from shared.clock import to_json
 from shared.providers.contract import JSON
+from shared.providers.people import CITIES, person
+from shared.providers.shopify import SHOPIFY
+from shared.providers.shopify import samples as shopify
 
-FIRST_CUSTOMER = 7_230_000_000_000_000_001  # past 2^53, as Shopify's newer ids are
 OLDER_EVERY = 3
 VARIANT = "--"  # customers_create--older.json
-
-NAMES = (
-    ("Ines", "Vandewalle"),
-    ("Jürgen", "Größmann"),
-    ("Zoë", "O’Hara-Núñez"),
-    ("दीपिका", "शर्मा"),
-    ("美咲", "渡辺"),
-    ("Олена", "Коваль"),
-    ("ليلى", "حداد"),
-    ("Bjørn", "Åsen"),
-    ("Nguyễn", "Thị Hoa"),
-    ("Amara 🌿", "Okafor"),
-)
-CITIES = (
-    ("Antwerpen", "BE", "Belgium", "2000"),
-    ("Köln", "DE", "Germany", "50667"),
-    ("Málaga", "ES", "Spain", "29001"),
-    ("Pune", "IN", "India", "411001"),
-    ("京都市", "JP", "Japan", "600-8216"),
-)
 
 # Settings that make each provider's samples mean something; the conformance tests run with them.
 SETTINGS: Mapping[str, dict[str, JSON]] = {
@@ -80,14 +62,20 @@ def topics(provider: str) -> tuple[str, ...]:
     return tuple(topic for name, topic in _MAKERS if name == provider)
 
 
-def make(provider: str, topic: str, *, number: int, at: datetime) -> bytes:
-    """The body of `topic` about customer `number`, whose record was last changed at `at`.
+def make(provider: str, topic: str, *, number: int, at: datetime, tenant: str = "") -> bytes:
+    """The body of `topic` about customer (or order, product, ...) `number`, last changed at `at`.
+
+    A body that names its tenant names `tenant`, where one is given.
 
     Raises:
         KeyError: there is no sample of that provider and topic.
     """
     maker = _MAKERS[provider, topic]
-    return orjson.dumps(maker(topic, number, at.astimezone(UTC)))
+    body = maker(topic, number, at.astimezone(UTC))
+    field = _TENANT_FIELDS.get(provider)
+    if tenant and field in body:
+        body[field] = tenant
+    return orjson.dumps(body)
 
 
 def stored(provider: str) -> Iterator[Payload]:
@@ -99,88 +87,8 @@ def stored(provider: str) -> Iterator[Payload]:
         yield Payload(provider, names.get(stem, stem), variant, entry.read_bytes())
 
 
-def _person(number: int) -> tuple[str, str, str, str | None]:
-    first, last = NAMES[number % len(NAMES)]
-    # Numbers in the range that is kept free for fiction.
-    phone = None if number % 4 == 0 else f"+1202555{number % 10_000:04d}"
-    return first, last, f"customer{number}@shop.example", phone
-
-
-def _shopify_customer(_: str, number: int, at: datetime) -> JSON:
-    first, last, email, phone = _person(number)
-    # Shopify writes the shop's own offset, which changes with the season.
-    updated_at = (at - timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M:%S-05:00")
-    customer_id = FIRST_CUSTOMER + number
-    body: dict[str, Any] = {
-        "id": customer_id,
-        "created_at": "2025-03-02T08:15:00-05:00",
-        "updated_at": updated_at,
-        "first_name": first,
-        "last_name": last,
-        "state": "enabled" if number % 2 else "disabled",
-        "note": None,
-        "verified_email": True,
-        "multipass_identifier": None,
-        "tax_exempt": False,
-        "email": email,
-        "phone": phone,
-        "currency": "EUR",
-        "addresses": [],
-        "tax_exemptions": [],
-        "admin_graphql_api_id": f"gid://shopify/Customer/{customer_id}",
-    }
-    if number % 5:
-        body["default_address"] = _shopify_address(customer_id, number, first, last, phone)
-        body["addresses"] = [body["default_address"]]
-    if number % OLDER_EVERY == 0:
-        consent = {"state": "subscribed" if number % 2 else "not_subscribed", "opt_in_level": None}
-        body |= {
-            "tags": "wholesale, newsletter" if number % 2 else "",
-            "orders_count": number % 7,
-            "total_spent": f"{number % 900}.50",
-            "last_order_id": None,
-            "last_order_name": None,
-            "email_marketing_consent": consent | {"consent_updated_at": None},
-        }
-    return body
-
-
-def _shopify_address(customer_id: int, number: int, first: str, last: str, phone: str | None) -> JSON:
-    city, code, country, postcode = CITIES[number % len(CITIES)]
-    return {
-        "id": FIRST_CUSTOMER + 5_000_000 + number,
-        "customer_id": customer_id,
-        "first_name": first,
-        "last_name": last,
-        "company": None,
-        "address1": f"Marktplein {number % 200 + 1}",
-        "address2": None,
-        "city": city,
-        "province": None,
-        "country": country,
-        "zip": postcode,
-        "phone": phone,
-        "name": f"{first} {last}",
-        "province_code": None,
-        "country_code": code,
-        "country_name": country,
-        "default": True,
-    }
-
-
-def _shopify_deletion(_: str, number: int, at: datetime) -> JSON:
-    del at  # a deletion says when only in its headers
-    customer_id = FIRST_CUSTOMER + number
-    body: dict[str, Any] = {
-        "id": customer_id,
-        "tax_exemptions": [],
-        "admin_graphql_api_id": f"gid://shopify/Customer/{customer_id}",
-    }
-    return body | {"phone": None, "addresses": []} if number % OLDER_EVERY == 0 else body
-
-
 def _robaws_client(topic: str, number: int, at: datetime) -> JSON:
-    first, last, email, phone = _person(number)
+    first, last, email, phone = person(number)
     city, code, _, postcode = CITIES[number % len(CITIES)]
     # A UUIDv7 of this topic, customer and instant alone: the dedupe key of the delivery.
     milliseconds, place = int(at.timestamp() * 1000), (topic == "client.created") << 48 | number
@@ -219,7 +127,7 @@ def _robaws_client(topic: str, number: int, at: datetime) -> JSON:
 
 
 def _generic_contact(topic: str, number: int, at: datetime) -> JSON:
-    first, last, email, phone = _person(number)
+    first, last, email, phone = person(number)
     contact: dict[str, Any] = {"id": f"ct_{number:08d}", "updatedAt": to_json(at)}
     if topic != "contact.deleted":
         contact |= {
@@ -233,10 +141,11 @@ def _generic_contact(topic: str, number: int, at: datetime) -> JSON:
     return {"type": topic, "timestamp": to_json(at), "data": contact}
 
 
+# Where a provider's body names whose it is, and must name the one of the headers.
+_TENANT_FIELDS: Mapping[str, str] = {"shopify": "shop_domain"}
+
 _MAKERS: Mapping[tuple[str, str], Callable[[str, int, datetime], JSON]] = {
-    ("shopify", "customers/create"): _shopify_customer,
-    ("shopify", "customers/update"): _shopify_customer,
-    ("shopify", "customers/delete"): _shopify_deletion,
+    **{("shopify", topic): maker for topic, maker in shopify.MAKERS.items() if topic in SHOPIFY.topics},
     ("robaws", "client.created"): _robaws_client,
     ("robaws", "client.updated"): _robaws_client,
     ("generic", "contact.created"): _generic_contact,
