@@ -82,6 +82,7 @@ class RecordKind:
     json_names: Mapping[str, str] = field(init=False, repr=False, compare=False)  # column -> its name in our JSON
     blank: Mapping[str, Any] = field(init=False, repr=False, compare=False)
     merged: frozenset[str] = field(init=False, repr=False, compare=False)  # the OBJECT and CUSTOM fields
+    has_tag_objects: bool = field(init=False, repr=False, compare=False)
     personal: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +92,7 @@ class RecordKind:
         object.__setattr__(self, "blank", {one.name: one.blank for one in self.fields})
         merged = frozenset(one.name for one in self.fields if one.form in (Form.OBJECT, Form.CUSTOM))
         object.__setattr__(self, "merged", merged)
+        object.__setattr__(self, "has_tag_objects", any(one.form is Form.TAGS for one in self.fields))
         object.__setattr__(self, "personal", frozenset(one.name for one in self.fields if one.personal))
 
 

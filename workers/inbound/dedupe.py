@@ -5,6 +5,7 @@ with the same key wait for each other, so that one of them sees a repeat. A proc
 nothing, and the messages are new again.
 """
 
+import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -21,6 +22,13 @@ SELECT source_id, decode(key, 'hex'), message_id, received_at
 FROM json_to_recordset(CAST(:keys AS json)) AS k (source_id uuid, key text, message_id uuid, received_at timestamptz)
 ON CONFLICT (source_id, key) DO NOTHING
 RETURNING CAST(message_id AS text)
+""")
+_HAPPENED = text("""
+INSERT INTO message_keys (source_id, key, message_id, received_at)
+SELECT source_id, decode(key, 'hex'), message_id, received_at
+FROM json_to_recordset(CAST(:keys AS json)) AS k (source_id uuid, key text, message_id uuid, received_at timestamptz)
+ON CONFLICT (source_id, key) DO NOTHING
+RETURNING CAST(source_id AS text), encode(key, 'hex')
 """)
 _FIRST = text("""
 SELECT CAST(m.source_id AS text), encode(m.key, 'hex'), CAST(m.message_id AS text)
@@ -58,6 +66,49 @@ def mark_repeats(connection: Connection, readings: Sequence[Reading]) -> None:
 def remember(connection: Connection, readings: Sequence[Reading]) -> set[str]:
     """Remember the keys; the ids of the messages whose key was new. Of equal keys in the batch the first is."""
     return set(connection.execute(_REMEMBER, _document(readings)).scalars())
+
+
+def drop_told(connection: Connection, readings: Sequence[Reading]) -> None:
+    """Take out of the readings what happened once and was told before, by another message or by an earlier one here.
+
+    Its key is remembered among the deliveries' own, and for as long.
+    """
+    told = [
+        (reading, _happening(reading, change.once))
+        for reading in readings
+        for change in reading.changes
+        if change.once is not None
+    ]
+    if not told:
+        return
+    rows = sorted(
+        (
+            {
+                "source_id": reading.inbound.source_id,
+                "key": key,
+                "message_id": reading.inbound.message_id,
+                "received_at": reading.inbound.received_at,
+            }
+            for reading, key in told
+        ),
+        key=lambda row: (row["source_id"], row["key"]),
+    )
+    new = {(source, key) for source, key in connection.execute(_HAPPENED, {"keys": orjson.dumps(rows).decode()}).all()}
+    for reading in readings:
+        kept = []
+        for change in reading.changes:
+            if change.once is not None:
+                mine = (str(reading.inbound.source_id), _happening(reading, change.once))
+                if mine not in new:
+                    continue
+                new.discard(mine)
+            kept.append(change)
+        if len(kept) < len(reading.changes):
+            reading.changes = tuple(kept)
+
+
+def _happening(reading: Reading, once: str) -> str:
+    return hashlib.sha256(f"once:{reading.tenant}:{once}".encode(errors="replace")).hexdigest()
 
 
 def _document(readings: Sequence[Reading]) -> dict[str, str]:

@@ -1,28 +1,30 @@
-"""What a provider says of a user, checked: only our columns, each of its type.
+"""What a provider says of a record, checked: only our fields, each of its form.
 
 Comes in: a `Change` of a transform. Comes out: a change whose fields can be merged and stored as they are. Pure; a
 process that dies in the middle leaves nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 import orjson
 
-from shared.clock import parse_instant, to_json
 from shared.errors import PayloadUnexpected
 from shared.providers.contract import Change
-from shared.users import OBJECT_FIELDS, TEXT_FIELDS, TIME_FIELDS
+from shared.record_kinds import KINDS, USER, RecordKind
+from workers.inbound.forms import CHECKS, Check, one_of, time, whole
 from workers.inbound.payload import clean_text, scrub
 
 ID_CHARACTERS = 255  # an index entry holds 2,700 bytes; what is longer than this is no id
+INTERACTION: Final = "interaction"
+_COUNTERS: Final = {"messages": "messagesCount", "comments": "commentsCount", "stories": "storiesCount"}
 
 
-class UserKey(NamedTuple):
-    """Whose record a user is; the order of keys is the order of locks."""
+class RecordKey(NamedTuple):
+    """Whose record it is; the order of keys is the order of locks."""
 
     account_id: UUID
     provider: str
@@ -31,28 +33,48 @@ class UserKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class UserChange:
-    """One statement about one user."""
+class RecordChange:
+    """One statement about one record.
 
-    key: UserKey
-    op: Literal["upsert", "delete"]
+    `count` adds to a user's interactions, whose names `fields` then has; it happened, so no version makes it stale.
+    """
+
+    kind: RecordKind
+    key: RecordKey
+    op: Literal["upsert", "delete", "count"]
     version: datetime
     fields: Mapping[str, Any]
+    once: str | None = None  # what the provider calls this happening: counted once, however often it is told
 
 
-def user_change(change: Change, *, account_id: UUID, provider: str, tenant: str, version: datetime) -> UserChange:
+# created_at is of the frame, but the provider may know it better than we do.
+_CHECKS: Final[Mapping[str, Mapping[str, Check]]] = {
+    kind.name: {
+        **{field.name: one_of(field.words) if field.words else CHECKS[field.form] for field in kind.fields},
+        "created_at": time,
+    }
+    for kind in KINDS.values()
+}
+
+
+def record_change(change: Change, *, account_id: UUID, provider: str, tenant: str, version: datetime) -> RecordChange:
     """The change with its fields checked.
 
     Raises:
-        PayloadUnexpected: another kind than `user`, no usable id, or a field that is not ours or not of its type.
+        PayloadUnexpected: a kind that there are no records of, no usable id, or a field that is not ours or not of
+            its form.
     """
-    if change.kind != "user":
-        raise PayloadUnexpected(f"there are no records of kind {change.kind!r}")
     if not 0 < len(change.external_id) <= ID_CHARACTERS or len(tenant) > ID_CHARACTERS:
         raise PayloadUnexpected(f"an id has 1 to {ID_CHARACTERS} characters")
-    key = UserKey(account_id, provider, tenant, clean_text(change.external_id))
-    fields = {name: _check(name, value) for name, value in change.fields.items()}
-    return UserChange(key, change.op, version, _storable(fields))
+    key = RecordKey(account_id, provider, tenant, clean_text(change.external_id))
+    if change.kind == INTERACTION:
+        return _interaction(change, key, version)
+    kind = KINDS.get(change.kind)
+    if kind is None:
+        raise PayloadUnexpected(f"there are no records of kind {change.kind!r}")
+    checks = _CHECKS[change.kind]
+    fields = {name: _check(kind, checks, name, value) for name, value in change.fields.items()}
+    return RecordChange(kind, key, change.op, version, _storable(fields))
 
 
 def _storable(fields: dict[str, Any]) -> dict[str, Any]:
@@ -67,99 +89,27 @@ def _storable(fields: dict[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def _check(name: str, value: Any) -> Any:
-    check = _CHECKS.get(name)
+def _check(kind: RecordKind, checks: Mapping[str, Check], name: str, value: Any) -> Any:
+    check = checks.get(name)
     if check is None:
-        raise PayloadUnexpected(f"a user has no field {name!r}")
+        raise PayloadUnexpected(f"the kind {kind.name} has no field {name!r}")
     try:
         return check(value)
     except TypeError as error:
         raise PayloadUnexpected(f"{name}: {error}") from error
 
 
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"text expected, not {type(value).__name__}")
-    return str(value)
-
-
-def _time(value: Any) -> datetime | None:
-    if value is None:
-        return None
-    at = value if isinstance(value, datetime) else parse_instant(value)
-    if at is None:
-        raise TypeError("an instant expected")
-    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"an object expected, not {type(value).__name__}")
-    return {str(name): item for name, item in value.items()}
-
-
-def _custom_fields(value: Any) -> dict[str, str | None]:
-    return {name: _as_text(item) for name, item in _object(value).items()}
-
-
-def _as_text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ", ".join(_as_text(item) or "" for item in value)
-    return _text(value)
-
-
-def _address(value: Any) -> dict[str, Any] | None:
-    return _object(value) or None
-
-
-def _flag(value: Any) -> bool:
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise TypeError(f"true or false expected, not {type(value).__name__}")
-
-
-def _texts(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise TypeError(f"a list expected, not {type(value).__name__}")
-    return list(dict.fromkeys(text for item in value if (text := _text(item))))
-
-
-def _tags(value: Any) -> list[dict[str, Any]]:
-    """Each tag as {"name", and "id" and "appliedAt" where the provider says them}; a name once."""
-    if value is None:
-        return []
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"a list expected, not {type(value).__name__}")
-    tags: dict[str, dict[str, Any]] = {}
-    for item in value:
-        given = _object({"name": item} if isinstance(item, str) else item)
-        name = _text(given.get("name"))
-        if not name:
-            raise TypeError("a tag needs a name")
-        applied_at = _time(given.get("appliedAt"))
-        tags[name] = {
-            "name": name,
-            **({"id": _text(given["id"])} if given.get("id") is not None else {}),
-            **({"appliedAt": to_json(applied_at)} if applied_at is not None else {}),
-        }
-    return list(tags.values())
-
-
-_CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(TEXT_FIELDS, _text),
-    **dict.fromkeys(OBJECT_FIELDS, _object),
-    **dict.fromkeys(TIME_FIELDS, _time),
-    "custom_fields": _custom_fields,
-    "export_consent_given": _flag,
-    "roles": _texts,
-    "tags": _tags,
-    "address": _address,
-}
+def _interaction(change: Change, key: RecordKey, version: datetime) -> RecordChange:
+    """Counters to add to; `fields` has `key`, and how many `messages`, `comments` and `stories`."""
+    fields: dict[str, int] = {}
+    for name, value in change.fields.items():
+        if name == "key":
+            continue
+        if name not in _COUNTERS:
+            raise PayloadUnexpected(f"an interaction has no counter {name!r}")
+        try:
+            fields[_COUNTERS[name]] = whole(value) or 0
+        except TypeError as error:
+            raise PayloadUnexpected(f"{name}: {error}") from error
+    once = change.fields.get("key")
+    return RecordChange(USER, key, "count", version, fields, None if once is None else str(once))

@@ -1,4 +1,4 @@
-"""The version guard: what one change does to one user, whatever order changes come in.
+"""The version guard: what one change does to one record, whatever order changes come in.
 
 Comes in: the row as it is, or none, and a change. Comes out: the row as it is to be, and what that was. Pure; a
 process that dies in the middle leaves nothing.
@@ -13,49 +13,22 @@ process that dies in the middle leaves nothing.
 | a tombstone, same   | stale                                   | unchanged                        |
 | a tombstone, newer  | stale                                   | stale                            |
 
-A tombstone keeps the key, the id and the version, and forgets the person.
+A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
+comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out.
+A count adds to a user whatever the versions, and to a tombstone nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from shared.clock import to_json
 from shared.ids import new_id
-from shared.users import OBJECT_FIELDS
-from workers.inbound.fields import UserChange, UserKey
+from workers.inbound.fields import RecordChange
 
-Row = dict[str, Any]  # column -> value, every column of `users`; the id as text
-
-_BLANK: Final[Mapping[str, Any]] = {
-    "manychat_id": None,
-    "instagram_username": None,
-    "instagram_id": None,
-    "first_name": None,
-    "last_name": None,
-    "full_name": None,
-    "email": None,
-    "phone": None,
-    "whatsapp_phone": None,
-    "gender": None,
-    "locale": None,
-    "timezone": None,
-    "profile_pic": None,
-    "roles": [],
-    "opt_ins": {},
-    "export_consent_given": False,
-    "export_consent_at": None,
-    "tags": [],
-    "custom_fields": {},
-    "address": None,
-    "interactions": {},
-    "stats": {},
-    "attributes": {},
-    "subscribed_at": None,
-}
+Row = dict[str, Any]  # column -> value, every column of the kind's table; the id as text
 
 
 class Effect(StrEnum):
@@ -64,7 +37,7 @@ class Effect(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
-    UNCHANGED = "unchanged"  # it said what we know, or spoke of a user we never had
+    UNCHANGED = "unchanged"  # it said what we know, or spoke of a record we never had
     STALE = "stale"  # what we know is newer
 
 
@@ -78,41 +51,56 @@ class Applied:
     changed: frozenset[str] = frozenset()  # the columns that differ, when updated
 
 
-def apply(before: Row | None, change: UserChange, *, now: datetime) -> Applied:
+def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
     """What `change` makes of the row. An older change never overwrites a newer one."""
+    if before is None:
+        if change.op == "delete":
+            return Applied(Effect.UNCHANGED, None, _blank_row(change, str(new_id()), now) | {"deleted_at": now})
+        return _create(None, change, now=now)
+    if before["redacted_at"] is not None:
+        if before["deleted_at"] is not None:
+            return Applied(Effect.STALE, before, before)
+        known_of_nobody = {name: value for name, value in change.fields.items() if name not in change.kind.personal}
+        change = replace(change, fields=known_of_nobody)
     if change.op == "delete":
         return _delete(before, change, now=now)
-    if before is None:
-        return _create(None, _blank_row(change.key, str(new_id()), change.version, now), change, now=now)
+    if change.op == "count":
+        return _count(before, change, now=now)
     known = before["version"]
     if before["deleted_at"] is not None:
         if known is not None and change.version <= known:
             return Applied(Effect.STALE, before, before)
-        return _create(before, _blank_row(change.key, before["id"], change.version, now), change, now=now)
+        return _create(before, change, now=now)
     if known is not None and change.version < known:
         return Applied(Effect.STALE, before, before)
     return _update(before, change, now=now)
 
 
-def _blank_row(key: UserKey, user_id: str, version: datetime, now: datetime) -> Row:
+def _blank_row(change: RecordChange, record_id: str, now: datetime) -> Row:
     return {
-        "id": user_id,
-        **key._asdict(),
-        "version": version,
+        "id": record_id,
+        **change.key._asdict(),
+        "version": change.version,
         "deleted_at": None,
-        **_BLANK,
+        **change.kind.blank,
         "created_at": now,
         "updated_at": now,
+        "redacted_at": None,
     }
 
 
-def _create(before: Row | None, blank: Row, change: UserChange, *, now: datetime) -> Applied:
+def _create(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
+    blank = _blank_row(change, str(new_id()) if before is None else before["id"], now)
+    if change.op == "count":
+        # It says nothing of the user's state, so whatever is said of that next is news.
+        after = blank | {"version": None, "interactions": _counted({}, change)}
+        return Applied(Effect.CREATED, before, after)
     after = blank | {column: _merged(blank, column, value, change) for column, value in change.fields.items()}
     after["created_at"] = change.fields.get("created_at") or now
     return Applied(Effect.CREATED, before, after)
 
 
-def _update(before: Row, change: UserChange, *, now: datetime) -> Applied:
+def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     news = {
         column: merged
         for column, value in change.fields.items()
@@ -127,30 +115,46 @@ def _update(before: Row, change: UserChange, *, now: datetime) -> Applied:
     return Applied(Effect.UNCHANGED, before, {**before, "version": change.version})
 
 
-def _delete(before: Row | None, change: UserChange, *, now: datetime) -> Applied:
-    if before is None:
-        tombstone = _blank_row(change.key, str(new_id()), change.version, now) | {"deleted_at": now}
-        return Applied(Effect.UNCHANGED, None, tombstone)
+def _count(before: Row, change: RecordChange, *, now: datetime) -> Applied:
+    if before["deleted_at"] is not None:
+        return Applied(Effect.STALE, before, before)
+    counted = _counted(before["interactions"], change)
+    if counted == before["interactions"]:
+        return Applied(Effect.UNCHANGED, before, before)
+    after = {**before, "interactions": counted, "updated_at": now}
+    return Applied(Effect.UPDATED, before, after, frozenset({"interactions"}))
+
+
+def _counted(known: dict[str, Any], change: RecordChange) -> dict[str, Any]:
+    added = {name: known.get(name, 0) + count for name, count in change.fields.items() if count}
+    if not added:
+        return known
+    total = known.get("totalCount", 0) + sum(change.fields.values())
+    last = max(known.get("lastUpdated") or "", to_json(change.version))
+    return {**known, **added, "totalCount": total, "lastUpdated": last}
+
+
+def _delete(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     known = before["version"]
     if known is not None and change.version < known:
         return Applied(Effect.STALE, before, before)
     if before["deleted_at"] is not None:
         after = before if change.version == known else {**before, "version": change.version}
         return Applied(Effect.UNCHANGED, before, after)
-    tombstone = _blank_row(change.key, before["id"], change.version, now)
-    return Applied(Effect.DELETED, before, tombstone | {"deleted_at": now, "created_at": before["created_at"]})
+    kept = {name: before[name] for name in ("created_at", "redacted_at")}
+    return Applied(Effect.DELETED, before, _blank_row(change, before["id"], now) | kept | {"deleted_at": now})
 
 
-def _merged(row: Row, column: str, value: Any, change: UserChange) -> Any:
-    if column in OBJECT_FIELDS:
+def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:
+    if column in change.kind.merged:
         merged = {**row[column], **value}
         return {name: item for name, item in merged.items() if item is not None}
-    if column == "tags":
+    if column == "tags" and change.kind.has_tag_objects:
         return _merged_tags(row["tags"], value, change)
     return value
 
 
-def _merged_tags(old: list[dict[str, Any]], new: list[dict[str, Any]], change: UserChange) -> list[dict[str, Any]]:
+def _merged_tags(old: list[dict[str, Any]], new: list[dict[str, Any]], change: RecordChange) -> list[dict[str, Any]]:
     """The tags as now said; one that was there already keeps its id and when it was applied."""
     known = {tag["name"]: tag for tag in old}
     return [

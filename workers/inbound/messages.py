@@ -25,28 +25,29 @@ _REDACTED: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 _INSERT = text("""
 INSERT INTO messages (id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers, body,
                       body_digest, state, reason_code, reason, duplicate_of, events_count, replays, received_at,
-                      occurred_at, processed_at)
+                      occurred_at, processed_at, subjects)
 SELECT id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers,
        coalesce(convert_to(body, 'UTF8'), decode(body_base64, 'base64')), decode(body_digest, 'hex'), state,
-       reason_code, reason, duplicate_of, events_count, 0, received_at, occurred_at, :now
+       reason_code, reason, duplicate_of, events_count, 0, received_at, occurred_at, :now, subjects
 FROM ROWS FROM (
     json_to_recordset(CAST(:rows AS json)) AS (
         id uuid, account_id uuid, source_id uuid, provider text, topic text, tenant text, delivery_key text,
         method text, path text, headers jsonb, body_base64 text, body_digest text, state text, reason_code text,
-        reason text, duplicate_of uuid, events_count integer, received_at timestamptz, occurred_at timestamptz
+        reason text, duplicate_of uuid, events_count integer, received_at timestamptz, occurred_at timestamptz,
+        subjects text[]
     ),
     unnest(CAST(:bodies AS text[]))
 ) AS r (id, account_id, source_id, provider, topic, tenant, delivery_key, method, path, headers, body_base64,
-        body_digest, state, reason_code, reason, duplicate_of, events_count, received_at, occurred_at, body)
+        body_digest, state, reason_code, reason, duplicate_of, events_count, received_at, occurred_at, subjects, body)
 """)
 _REPLAYED = text("""
 UPDATE messages m
 SET topic = r.topic, tenant = r.tenant, delivery_key = r.delivery_key, state = r.state, reason_code = r.reason_code,
     reason = r.reason, events_count = m.events_count + r.events_count, replays = m.replays + 1,
-    occurred_at = r.occurred_at, processed_at = :now
+    occurred_at = r.occurred_at, processed_at = :now, subjects = r.subjects
 FROM json_to_recordset(CAST(:rows AS json)) AS r (
     id uuid, topic text, tenant text, delivery_key text, state text, reason_code text, reason text,
-    events_count integer, occurred_at timestamptz
+    events_count integer, occurred_at timestamptz, subjects text[]
 )
 WHERE m.id = r.id AND m.id = ANY(CAST(:ids AS uuid[]))
 """)
@@ -102,6 +103,7 @@ def _verdict(reading: Reading) -> dict[str, Any]:
         "reason": reading.reason,
         "events_count": reading.events_count,
         "occurred_at": reading.occurred_at,
+        "subjects": reading.subjects,
     }
 
 

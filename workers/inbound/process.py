@@ -21,11 +21,13 @@ from shared.providers.contract import Provider
 from shared.providers.registry import PROVIDERS
 from shared.states import MessageState
 from workers.inbound import dedupe, messages
+from workers.inbound.effects import meet_demands
 from workers.inbound.guard import Applied, Effect
 from workers.inbound.listings import load_listings
+from workers.inbound.origin import Origin
 from workers.inbound.reading import Inbound, Reading, identify, transform
-from workers.inbound.user_events import Origin, drafts
-from workers.inbound.users import apply_changes
+from workers.inbound.record_events import drafts
+from workers.inbound.records import apply_changes
 
 __all__ = ["Inbound", "Tally", "load_listings", "process"]
 
@@ -116,7 +118,9 @@ def _attempt(job: _Job, batch: Sequence[Inbound], *, refused: str | None = None)
             reading.fail("not_storable", refused)
         elif reading.state is None:
             transform(reading, job.providers)
+    dedupe.drop_told(job.connection, readings)
     events = _apply(job, readings)
+    meet_demands(job.connection, readings, now=job.now)
     if job.replay:
         messages.record_replay(job.connection, readings, now=job.now)
     else:
@@ -136,7 +140,12 @@ def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
     events: list[EventDraft] = []
     for reading in readings:
         mine = [next(applied) for _ in reading.changes]
-        told = [event for one in mine for event in drafts(one, _origin(reading))]
+        origin = _origin(reading)
+        told = [
+            event
+            for change, one in zip(reading.changes, mine, strict=True)
+            for event in drafts(change.kind, one, origin)
+        ]
         events += told
         reading.events_count = len(told)
         if reading.state is None:

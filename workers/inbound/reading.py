@@ -5,7 +5,7 @@ input makes these functions raise: a message that cannot be read is `failed` wit
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +14,13 @@ from uuid import UUID
 from shared import logs
 from shared.directory import Listing
 from shared.errors import PayloadUnexpected
-from shared.providers.contract import Identity, Provider, Request
+from shared.providers.contract import Change, Identity, Provider, Request
 from shared.states import MessageState
-from workers.inbound.fields import UserChange, user_change
+from workers.inbound.demands import KINDS as DEMANDS
+from workers.inbound.demands import Demand, demand
+from workers.inbound.fields import RecordChange, record_change
 from workers.inbound.payload import clean_text, parse
+from workers.inbound.subjects import subjects_of
 
 NO_ACCOUNT = UUID(int=0)  # owns the messages whose source is gone: only a superuser sees them
 REASON_CHARACTERS = 500
@@ -53,7 +56,9 @@ class Reading:
     reason_code: str | None = None
     reason: str | None = None
     duplicate_of: UUID | None = None
-    changes: tuple[UserChange, ...] = ()
+    changes: tuple[RecordChange, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    subjects: tuple[str, ...] = ()  # kind:external_id of everything it spoke of, also when it came to nothing
     events_count: int = 0
     payload: Any = None
     identity: Identity | None = None
@@ -68,6 +73,7 @@ class Reading:
         """The message cannot be read; it stands as failed and says nothing."""
         self.settle(MessageState.FAILED, code, reason)
         self.changes = ()
+        self.demands = ()
 
 
 def identify(inbound: Inbound, listing: Listing | None, providers: Mapping[str, Provider]) -> Reading:
@@ -127,21 +133,32 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
         if outcome.ignored is not None:
             reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
             return
-        fallback = reading.occurred_at or reading.inbound.received_at
-        reading.changes = tuple(
-            user_change(
-                change,
-                account_id=reading.account_id,
-                provider=reading.provider,
-                tenant=reading.tenant,
-                version=_aware(change.version) or fallback,
-            )
-            for change in outcome.changes
-        )
+        reading.subjects = subjects_of(outcome.changes)
+        _mean(reading, outcome.changes)
     except PayloadUnexpected as error:
         reading.fail("payload_unexpected", str(error))
     except Exception as error:  # noqa: BLE001  # as above
         _raised(reading, error)
+
+
+def _mean(reading: Reading, changes: Sequence[Change]) -> None:
+    """Sort what is said into changes of records and demands, each checked."""
+    fallback = reading.occurred_at or reading.inbound.received_at
+    if any(change.kind in DEMANDS for change in changes):
+        reading.demands = tuple(
+            demand(change, at=_aware(change.version) or fallback) for change in changes if change.kind in DEMANDS
+        )
+        changes = [change for change in changes if change.kind not in DEMANDS]
+    reading.changes = tuple(
+        record_change(
+            change,
+            account_id=reading.account_id,
+            provider=reading.provider,
+            tenant=reading.tenant,
+            version=_aware(change.version) or fallback,
+        )
+        for change in changes
+    )
 
 
 def _raised(reading: Reading, error: Exception) -> None:

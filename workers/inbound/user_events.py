@@ -5,30 +5,16 @@ the middle leaves nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from shared.clock import to_json
-from shared.event_types import CATALOGUE
-from shared.events import EventDraft, envelope
+from shared.events import EventDraft
 from shared.users import FIELD_NAMES, deleted_user_json, user_json
 from workers.inbound.guard import Applied, Effect, Row
+from workers.inbound.origin import Origin, draft
 
 _CONSENT = frozenset({"export_consent_given", "export_consent_at"})
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The message that a change came in."""
-
-    account_id: UUID
-    message_id: UUID
-    source_id: UUID
-    provider: str
-    occurred_at: datetime
-    received_at: datetime
 
 
 def drafts(applied: Applied, origin: Origin) -> Iterator[EventDraft]:
@@ -95,20 +81,4 @@ def _json(value: Any) -> Any:
 
 
 def _draft(event_type: str, data: Mapping[str, Any], user: Row, origin: Origin) -> EventDraft:
-    return EventDraft(
-        account_id=origin.account_id,
-        type=event_type,
-        body=envelope(
-            event_type=event_type,
-            data=data,
-            source=origin.provider,
-            action=CATALOGUE[event_type].action,
-            at=origin.occurred_at,
-        ),
-        occurred_at=origin.occurred_at,
-        message_id=origin.message_id,
-        source_id=origin.source_id,
-        subject_kind="user",
-        subject_id=user["id"],
-        accepted_at=origin.received_at,
-    )
+    return draft(event_type, data, kind="user", row=user, origin=origin)

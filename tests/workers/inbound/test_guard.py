@@ -5,18 +5,19 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.record_kinds import USER
 from tests.workers.inbound.dock import NOW
-from workers.inbound.fields import UserChange, UserKey
+from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.guard import Applied, Effect, Row, apply
 
-KEY = UserKey(UUID(int=1), "shopify", "", "7")
+KEY = RecordKey(UUID(int=1), "shopify", "", "7")
 
 
-def change(minute: int, op: Literal["upsert", "delete"] = "upsert", **fields: Any) -> UserChange:
-    return UserChange(KEY, op, NOW + timedelta(minutes=minute), fields)
+def change(minute: int, op: Literal["upsert", "delete"] = "upsert", **fields: Any) -> RecordChange:
+    return RecordChange(USER, KEY, op, NOW + timedelta(minutes=minute), fields)
 
 
-def after(*changes: UserChange) -> tuple[Row | None, list[Applied]]:
+def after(*changes: RecordChange) -> tuple[Row | None, list[Applied]]:
     row, story = None, []
     for one in changes:
         story.append(apply(row, one, now=NOW))
@@ -24,7 +25,7 @@ def after(*changes: UserChange) -> tuple[Row | None, list[Applied]]:
     return row, story
 
 
-def effects(*changes: UserChange) -> list[Effect]:
+def effects(*changes: RecordChange) -> list[Effect]:
     return [applied.effect for applied in after(*changes)[1]]
 
 
@@ -40,7 +41,7 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-def test_the_version_never_falls_and_an_older_change_alters_nothing(changes: list[UserChange]) -> None:
+def test_the_version_never_falls_and_an_older_change_alters_nothing(changes: list[RecordChange]) -> None:
     row = None
     for one in changes:
         applied = apply(row, one, now=NOW)
@@ -54,7 +55,7 @@ def test_the_version_never_falls_and_an_older_change_alters_nothing(changes: lis
 
 
 @given(CHANGES)
-def test_only_the_newest_version_decides_whether_the_user_is_there(changes: list[UserChange]) -> None:
+def test_only_the_newest_version_decides_whether_the_user_is_there(changes: list[RecordChange]) -> None:
     row, _ = after(*changes)
     if row is None:
         return
@@ -65,7 +66,7 @@ def test_only_the_newest_version_decides_whether_the_user_is_there(changes: list
 
 
 @given(CHANGES)
-def test_telling_the_same_story_twice_changes_nothing_more_once_versions_differ(changes: list[UserChange]) -> None:
+def test_telling_the_same_story_twice_changes_nothing_more_once_versions_differ(changes: list[RecordChange]) -> None:
     distinct = list({one.version: one for one in changes}.values())
     row, _ = after(*distinct)
     for one in distinct:
@@ -75,7 +76,7 @@ def test_telling_the_same_story_twice_changes_nothing_more_once_versions_differ(
 
 
 @given(CHANGES, st.randoms(use_true_random=False))
-def test_full_snapshots_in_any_order_end_the_same(changes: list[UserChange], random: Any) -> None:
+def test_full_snapshots_in_any_order_end_the_same(changes: list[RecordChange], random: Any) -> None:
     distinct = list({one.version: one for one in changes}.values())
     shuffled = random.sample(distinct, len(distinct))
     row, other = after(*distinct)[0], after(*shuffled)[0]
@@ -85,7 +86,7 @@ def test_full_snapshots_in_any_order_end_the_same(changes: list[UserChange], ran
 
 
 @given(CHANGES)
-def test_rows_are_never_mutated(changes: list[UserChange]) -> None:
+def test_rows_are_never_mutated(changes: list[RecordChange]) -> None:
     seen: list[tuple[Row, Row]] = []
     row = None
     for one in changes:

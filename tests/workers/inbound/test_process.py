@@ -10,15 +10,16 @@ from sqlalchemy import text
 
 from shared.errors import PayloadUnexpected
 from shared.providers.contract import Change, Headers, Identity, Outcome, Provider, Request
+from shared.record_kinds import USER
 from tests.workers import rows
 from tests.workers.inbound.dock import NOW, SHOP, Dock, customer
 from workers.inbound import process as process_module
-from workers.inbound import users as users_module
-from workers.inbound.fields import UserChange, UserKey
+from workers.inbound import records as records_module
+from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.listings import load_listings
 from workers.inbound.messages import restore
 from workers.inbound.process import Inbound, Tally, process
-from workers.inbound.users import apply_changes
+from workers.inbound.records import apply_changes
 
 
 def parrot(transform: Callable[[Any], Outcome], identify: Callable[[Any], None] = lambda _: None) -> Provider:
@@ -326,9 +327,9 @@ def test_another_tenant_with_the_same_id_is_another_user(dock: Dock) -> None:
 def test_two_transactions_that_meet_a_new_user_at_once_create_it_once(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = UserKey(dock.account_id, "shopify", SHOP, "7")
+    key = RecordKey(dock.account_id, "shopify", SHOP, "7")
     both_looked, results = threading.Barrier(2, timeout=30), []
-    real, looks = users_module._lock, threading.local()
+    real, looks = records_module._lock, threading.local()
 
     def lock(*args: Any) -> Any:
         found = real(*args)
@@ -338,11 +339,11 @@ def test_two_transactions_that_meet_a_new_user_at_once_create_it_once(
         return found
 
     def worker(email: str, minute: int) -> None:
-        change = UserChange(key, "upsert", NOW + timedelta(minutes=minute), {"email": email})
+        change = RecordChange(USER, key, "upsert", NOW + timedelta(minutes=minute), {"email": email})
         with dock.engine.begin() as connection:
             results.append(apply_changes(connection, [change], now=NOW)[0].effect)
 
-    monkeypatch.setattr(users_module, "_lock", lock)
+    monkeypatch.setattr(records_module, "_lock", lock)
     threads = [threading.Thread(target=worker, args=(email, 0)) for email in ("a@x", "b@x")]
     for thread in threads:
         thread.start()

@@ -1,0 +1,35 @@
+"""Whom and what a message is about, for the day that someone asks to be forgotten.
+
+Comes in: what a message says. Comes out: `kind:external_id` of every record it names, as far as it says so. Pure; a
+process that dies in the middle leaves nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.providers.contract import Change
+from workers.inbound.payload import clean_text
+
+# What a field of any record refers to.
+_REFERENCES: Final = (("customer_external_id", "user"), ("order_external_id", "order"))
+# Kinds that speak of a user without being one.
+_USERS: Final = frozenset({"interaction", "erasure", "data_request"})
+
+
+def subjects_of(changes: Sequence[Change]) -> tuple[str, ...]:
+    """The subjects, each once."""
+    found: dict[str, None] = {}
+    for change in changes:
+        kind = "user" if change.kind in _USERS else change.kind
+        found[subject(kind, change.external_id)] = None
+        if kind == "user":
+            continue
+        for field, other in _REFERENCES:
+            if (external_id := change.fields.get(field)) is not None:
+                found[subject(other, str(external_id))] = None
+    return tuple(found)
+
+
+def subject(kind: str, external_id: str) -> str:
+    """How a subject is written down."""
+    return clean_text(f"{kind}:{external_id}")
