@@ -30,8 +30,8 @@ POLL_SECONDS = 0.2
 OVERRIDES: dict[str, object] = {
     "allow_http_destinations": True,
     "allowed_destination_cidrs": "127.0.0.0/8",
-    "circuit_pause_seconds": 0.5,
-    "circuit_pause_max_seconds": 2.0,
+    "circuit_pause_seconds": 0.3,
+    "circuit_pause_max_seconds": 1.0,
     "log_level": "WARNING",
 }
 

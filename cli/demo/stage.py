@@ -16,7 +16,7 @@ from shared.states import Role
 from shared.subscription_fields import Checked, check
 
 TOPICS = ("customers/create", "customers/update", "customers/delete")
-DISABLE_AFTER = 10
+DISABLE_AFTER = 7
 RETRY_DELAY_SECONDS = 0.5
 
 
