@@ -17,7 +17,6 @@ import orjson
 from shared.clock import to_json
 from shared.providers.contract import JSON
 from shared.providers.people import CITIES, person
-from shared.providers.shopify import SHOPIFY
 from shared.providers.shopify import samples as shopify
 
 OLDER_EVERY = 3
@@ -145,7 +144,7 @@ def _generic_contact(topic: str, number: int, at: datetime) -> JSON:
 _TENANT_FIELDS: Mapping[str, str] = {"shopify": "shop_domain"}
 
 _MAKERS: Mapping[tuple[str, str], Callable[[str, int, datetime], JSON]] = {
-    **{("shopify", topic): maker for topic, maker in shopify.MAKERS.items() if topic in SHOPIFY.topics},
+    **{("shopify", topic): maker for topic, maker in shopify.MAKERS.items()},
     ("robaws", "client.created"): _robaws_client,
     ("robaws", "client.updated"): _robaws_client,
     ("generic", "contact.created"): _generic_contact,

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.providers import options, reading
 from shared.providers.contract import JSON, Identity, Outcome, Provider, Source
-from shared.providers.shopify import customers
+from shared.providers.shopify import customers, fulfillments, orders, products, refunds, shop
 from shared.providers.shopify.delivery import identify, route, sign, verify
 from shared.providers.shopify.products import ShopifyOptions
 from shared.providers.shopify.resource import Body
@@ -18,6 +18,37 @@ _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
     "customers/create": customers.snapshot,
     "customers/update": customers.snapshot,
     "customers/delete": customers.deletion,
+    "customers/merge": customers.merge,
+    "customers_email_marketing_consent/update": customers.email_consent,
+    "customers_marketing_consent/update": customers.sms_consent,
+    "orders/create": orders.snapshot,
+    "orders/updated": orders.snapshot,
+    "orders/cancelled": orders.snapshot,
+    "orders/paid": orders.snapshot,
+    "orders/fulfilled": orders.snapshot,
+    "orders/delete": orders.deletion,
+    "refunds/create": refunds.snapshot,
+    "fulfillments/create": fulfillments.snapshot,
+    "fulfillments/update": fulfillments.snapshot,
+    "inventory_levels/update": products.level,
+    "products/create": products.snapshot,
+    "products/update": products.snapshot,
+    "products/delete": products.deletion,
+    "app/uninstalled": shop.uninstalled,
+    "customers/data_request": shop.data_request,
+    "customers/redact": shop.redact_customer,
+    "shop/redact": shop.redact_shop,
+}
+# Topics that an app may well be subscribed to, and why they change nothing here.
+_SAID_ELSEWHERE: Final[Mapping[str, str]] = {
+    "orders/edited": "orders/updated tells the edited order whole",
+    "shop/update": "the sync reads the shop itself",
+    "customers/tags_added": "tags are read by the sync: one webhook tells only a part of them",
+    "customers/tags_removed": "tags are read by the sync: one webhook tells only a part of them",
+    "customers/purchasing_summary": "sums follow from the orders",
+    "customers/enable": "customers/update tells the customer whole",
+    "customers/disable": "customers/update tells the customer whole",
+    "orders/partially_fulfilled": "orders/updated tells the order whole",
 }
 
 TOPICS: Final = tuple(_READERS)
@@ -31,7 +62,7 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
     """
     read = _READERS.get(identity.topic)
     if read is None:
-        return Outcome(ignored=f"topic {identity.topic} is not handled")
+        return Outcome(ignored=_SAID_ELSEWHERE.get(identity.topic, f"topic {identity.topic} is not handled"))
     return read(reading.as_object(payload, "the body"), identity, source)
 
 

@@ -4,7 +4,7 @@ Comes in: the body of a customers topic. Comes out: changes of one user. Pure.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from shared.errors import PayloadUnexpected
 from shared.providers import reading
@@ -80,27 +80,23 @@ def _consent(body: Body, identity: Identity, *, channel: str, id_name: str) -> O
 
 
 def _fields(body: Body) -> dict[str, JSON]:
-    default = reading.optional_object(body, "default_address")
-    first, last = reading.optional_text(body, "first_name"), reading.optional_text(body, "last_name")
+    fields = resource.said(body, _PLAIN)
+    fields["attributes"] = resource.rest(body, _MAPPED)
+    if "first_name" in body and "last_name" in body:
+        parts = (reading.optional_text(body, "first_name"), reading.optional_text(body, "last_name"))
+        fields["full_name"] = " ".join(part for part in parts if part) or None
     # A customer who gave a number only with the address is reached there.
-    phone = reading.optional_text(body, "phone") or (reading.optional_text(default, "phone") if default else None)
-    fields: dict[str, JSON] = {
-        "first_name": first,
-        "last_name": last,
-        "full_name": " ".join(part for part in (first, last) if part) or None,
-        "email": reading.optional_text(body, "email"),
-        "phone": phone,
-        "attributes": resource.rest(body, _MAPPED),
-    }
-    # default_address may be left out; only a null says that there is none.
-    if "default_address" in body:
-        fields["address"] = resource.address(default) if default else None
-    # Present until API version 2024-10; from 2025-01 tags have topics of their own.
-    if "tags" in body:
-        fields["tags"] = [reading.tag(name) for name in resource.words(body, "tags")]
+    if "phone" in body:
+        default = reading.optional_object(body, "default_address")
+        own = reading.optional_text(body, "phone")
+        fields["phone"] = own or (reading.optional_text(default, "phone") if default else None)
     if opt_ins := _opt_ins(body):
         fields["opt_ins"] = opt_ins
     return fields
+
+
+def _default_address(body: Body, name: str) -> dict[str, str | None] | None:
+    return resource.address(reading.optional_object(body, name))
 
 
 def _opt_ins(body: Mapping[str, Any]) -> dict[str, bool]:
@@ -111,3 +107,14 @@ def _opt_ins(body: Mapping[str, Any]) -> dict[str, bool]:
         if consent is not None:
             opt_ins[channel] = reading.optional_text(consent, "state") == "subscribed"
     return opt_ins
+
+
+_PLAIN: Final[resource.Table] = {
+    "first_name": ("first_name", reading.optional_text),
+    "last_name": ("last_name", reading.optional_text),
+    "email": ("email", reading.optional_text),
+    # It may be left out; only a null says that there is none.
+    "address": ("default_address", _default_address),
+    # Present until API version 2024-10; from 2025-01 tags have topics of their own.
+    "tags": ("tags", lambda body, name: [reading.tag(tag) for tag in resource.words(body, name)]),
+}

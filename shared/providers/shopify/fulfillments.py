@@ -55,20 +55,14 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
     order_id = reading.identifier(body, "order_id")
     version = reading.instant(body, "updated_at")
     status = _status(body)
-    fields: dict[str, JSON] = {
-        "order_external_id": order_id,
-        "status": status,
-        "provider_status": reading.optional_text(body, "shipment_status") or reading.optional_text(body, "status"),
-        "tracking_number": reading.optional_text(body, "tracking_number"),
-        "tracking_url": reading.optional_text(body, "tracking_url"),
-        "carrier": reading.optional_text(body, "tracking_company"),
-        "attributes": resource.rest(body, _MAPPED | _WITHHELD),
-    }
-    if "line_items" in body:
-        fields["line_items"] = [_line(item) for item in resource.objects(body, "line_items")]
-    if "estimated_delivery_at" in body:
-        fields["expected_at"] = reading.optional_instant(body, "estimated_delivery_at")
-    if reading.optional_text(body, "status") == "success":
+    fields = resource.said(body, _PLAIN) | {"order_external_id": order_id}
+    fields["attributes"] = resource.rest(body, _MAPPED | _WITHHELD)
+    if "status" in body:
+        fields["status"] = status
+        fields["provider_status"] = reading.optional_text(body, "shipment_status") or reading.optional_text(
+            body, "status"
+        )
+    if reading.optional_text(body, "status") == "success" and "created_at" in body:
         fields["shipped_at"] = reading.optional_instant(body, "created_at")
     # They do not say when it was delivered: this is when they last wrote to a fulfillment that is.
     if status == "delivered":
@@ -92,3 +86,12 @@ def _line(item: Body) -> dict[str, JSON]:
         "productId": resource.optional_identifier(item, "product_id"),
         "variantId": resource.optional_identifier(item, "variant_id"),
     }
+
+
+_PLAIN: Final[resource.Table] = {
+    "tracking_number": ("tracking_number", reading.optional_text),
+    "tracking_url": ("tracking_url", reading.optional_text),
+    "carrier": ("tracking_company", reading.optional_text),
+    "expected_at": ("estimated_delivery_at", reading.optional_instant),
+    "line_items": ("line_items", lambda body, name: [_line(item) for item in resource.objects(body, name)]),
+}

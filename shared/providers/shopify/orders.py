@@ -4,7 +4,7 @@ Comes in: the body of an orders topic. Comes out: one change of one order; what 
 is told by comparing it with what is known. Money is the shop's; what the customer saw stands beside it. Pure.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from shared.providers import reading
@@ -75,39 +75,27 @@ def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
 def _fields(body: Body) -> dict[str, JSON]:
     total = resource.shop_money(body, "total_price")
     code = resource.currency(body) or (total[1] if total else None)
-    return {
-        "number": _number(body),
-        "status": _status(body),
-        "currency": code,
-        "presentment": _presentment(body),
-        "email": reading.optional_text(body, "email"),
-        "phone": reading.optional_text(body, "phone"),
-        "cancelled_at": reading.optional_instant(body, "cancelled_at"),
-        "cancel_reason": reading.optional_text(body, "cancel_reason"),
-        "placed_at": reading.optional_instant(body, "processed_at") or reading.optional_instant(body, "created_at"),
-        "is_test": body.get("test") is True,
-        "attributes": resource.rest(body, _MAPPED | _WITHHELD),
-        **{
-            ours: resource.amount(body, theirs, code)
-            for ours, theirs in _AMOUNTS.items()
-            if theirs in body or f"{theirs}_set" in body
-        },
-        **{name: read(body, name, code) for name, read in _OPTIONAL.items() if name in body},
-        **_customer(body),
+    fields = resource.said(body, _PLAIN) | {
+        ours: resource.amount(body, theirs, code)
+        for ours, theirs in _AMOUNTS.items()
+        if theirs in body or f"{theirs}_set" in body
     }
+    fields["attributes"] = resource.rest(body, _MAPPED | _WITHHELD)
+    if code is not None:
+        fields["currency"] = code
+    if "total_price_set" in body:
+        fields["presentment"] = _presentment(body)
+    if "line_items" in body:
+        fields["line_items"] = [line(item, code) for item in resource.objects(body, "line_items")]
+    if "cancelled_at" in body:
+        fields["status"] = _status(body)
+    return fields
 
 
-def _customer(body: Body) -> dict[str, JSON]:
+def _customer(body: Body, name: str) -> str | None:
     """Who ordered: nobody whom the shop knows when it is null, as at a guest's checkout."""
-    if "customer" not in body:
-        return {}
-    customer = reading.optional_object(body, "customer")
-    return {"customer_external_id": reading.identifier(customer) if customer else None}
-
-
-def _number(body: Body) -> str | None:
-    """What people call the order, e.g. #1001."""
-    return reading.optional_text(body, "name") or resource.optional_identifier(body, "order_number")
+    customer = reading.optional_object(body, name)
+    return reading.identifier(customer) if customer else None
 
 
 def _status(body: Body) -> str:
@@ -160,13 +148,23 @@ def _discount(item: Body, code: str | None) -> int:
     return resource.amount(item, "total_discount", code) or 0
 
 
-# What is left out of a body says nothing. A status that we have no word for stays where they wrote it, in attributes.
-_OPTIONAL: Final[Mapping[str, Callable[[Body, str, str | None], JSON]]] = {
-    "financial_status": lambda body, name, _: _FINANCIAL.get(reading.optional_text(body, name)),
-    "fulfillment_status": lambda body, name, _: _FULFILLMENT.get(reading.optional_text(body, name)),
-    "billing_address": lambda body, name, _: _address(body, name),
-    "shipping_address": lambda body, name, _: _address(body, name),
-    "line_items": lambda body, name, code: [line(item, code) for item in resource.objects(body, name)],
-    "discount_codes": lambda body, name, _: _discount_codes(body, name),
-    "tags": lambda body, name, _: resource.words(body, name),
+_PLAIN: Final[resource.Table] = {
+    "number": ("name", reading.optional_text),  # what people call it, e.g. #1001
+    "email": ("email", reading.optional_text),
+    "phone": ("phone", reading.optional_text),
+    "cancelled_at": ("cancelled_at", reading.optional_instant),
+    "cancel_reason": ("cancel_reason", reading.optional_text),
+    "placed_at": ("processed_at", reading.optional_instant),
+    "is_test": ("test", lambda body, name: body[name] is True),
+    # A status that we have no word for stays where they wrote it, in attributes.
+    "financial_status": ("financial_status", lambda body, name: _FINANCIAL.get(reading.optional_text(body, name))),
+    "fulfillment_status": (
+        "fulfillment_status",
+        lambda body, name: _FULFILLMENT.get(reading.optional_text(body, name)),
+    ),
+    "customer_external_id": ("customer", _customer),
+    "billing_address": ("billing_address", _address),
+    "shipping_address": ("shipping_address", _address),
+    "discount_codes": ("discount_codes", _discount_codes),
+    "tags": ("tags", resource.words),
 }

@@ -22,6 +22,21 @@ _MAPPED: Final = frozenset(
 )
 
 
+_PLAIN: Final[resource.Table] = {
+    "title": ("title", reading.optional_text),
+    "handle": ("handle", reading.optional_text),
+    "status": ("status", reading.optional_text),
+    "vendor": ("vendor", reading.optional_text),
+    "product_type": ("product_type", reading.optional_text),
+    "published_at": ("published_at", reading.optional_instant),
+    "tags": ("tags", resource.words),
+    "options": (
+        "options",
+        lambda body, name: [reading.with_text_ids(dict(item)) for item in resource.objects(body, name)],
+    ),
+}
+
+
 class ShopifyOptions(options.Options):
     """The settings of a Shopify source."""
 
@@ -46,24 +61,11 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
     """The product as it is now."""
     product_id = resource.identifier(body, "Product")
     version = reading.instant(body, "updated_at")
-    if "title" not in body:
-        raise PayloadUnexpected("title is missing")
     attributes: dict[str, JSON] = resource.rest(body, _MAPPED)
-    fields: dict[str, JSON] = {
-        "title": reading.optional_text(body, "title"),
-        "handle": reading.optional_text(body, "handle"),
-        "status": reading.optional_text(body, "status"),
-        "vendor": reading.optional_text(body, "vendor"),
-        "product_type": reading.optional_text(body, "product_type"),
-        "published_at": reading.optional_instant(body, "published_at"),
-        "attributes": attributes,
-    }
-    if "tags" in body:
-        fields["tags"] = resource.words(body, "tags")
-    if "options" in body:
-        fields["options"] = [reading.with_text_ids(dict(item)) for item in resource.objects(body, "options")]
+    fields = resource.said(body, _PLAIN) | {"attributes": attributes}
     variants, all_variants = resource.objects(body, "variants"), resource.objects(body, "variant_gids")
-    attributes["variants_count"] = max(len(variants), len(all_variants))
+    if "variants" in body:
+        attributes["variants_count"] = max(len(variants), len(all_variants))
     # Shopify writes at most a hundred variants out. A part of them must not replace the whole, which a sync has read.
     # Source: shopify.dev, webhooks topics reference, products/update, read 2026-11.
     if "variants" in body and len(variants) >= len(all_variants):

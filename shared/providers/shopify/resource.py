@@ -4,7 +4,7 @@ Comes in: the parsed body of an authentic webhook. Comes out: values in our word
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared import money
@@ -13,6 +13,8 @@ from shared.providers import reading
 from shared.providers.contract import JSON
 
 Body = Mapping[str, Any]
+# Our field -> their name and how it is read.
+Table = Mapping[str, tuple[str, Callable[[Body, str], JSON]]]
 
 _GID = re.compile(r"gid://shopify/([A-Za-z]+)/([^/?]+)")
 
@@ -92,6 +94,11 @@ def objects(body: Body, name: str) -> list[Body]:
         PayloadUnexpected: it is no list, or one of its items is no object.
     """
     return [reading.as_object(item, name) for item in reading.optional_list(body, name) or ()]
+
+
+def said(body: Body, table: Table) -> dict[str, JSON]:
+    """The fields that the body speaks of. A subscription may ask for some fields only: what is absent is unknown."""
+    return {ours: read(body, theirs) for ours, (theirs, read) in table.items() if theirs in body}
 
 
 def rest(body: Body, without: frozenset[str]) -> JSON:

@@ -39,7 +39,7 @@ def data_request(body: Body, identity: Identity, source: Source) -> Outcome:
     _check_shop(body, identity)
     request = reading.as_object(body.get("data_request"), "data_request")
     customer_id, orders = _customer(body, "orders_requested")
-    fields = {"orders": orders, "request_external_id": reading.identifier(request)}
+    fields = {"orders": orders, "request_id": reading.identifier(request)}
     return Outcome(changes=(Change("data_request", "upsert", customer_id, identity.occurred_at, fields),))
 
 
