@@ -10,7 +10,7 @@ from celery import Celery
 from shared import queues, valkey
 from shared.settings import Settings
 
-WORKERS = ("inbound", "delivery", "sync")  # the part of a worker's name before the @
+WORKERS = ("inbound", "delivery", "sync", "upstream")  # the part of a worker's name before the @
 
 
 def workers(settings: Settings, *, seconds: float = 1.0) -> set[str]:

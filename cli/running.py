@@ -79,7 +79,7 @@ def wait_until_ready(urls: list[str], *, stopped: threading.Event, seconds: floa
     for url in urls:
         while not _answers(url):
             if time.monotonic() > deadline:
-                raise CrossdockError(f"{url} does not answer; the lines above say why.")
+                raise CrossdockError(f"{url} does not answer; the processes' lines say why.")
             if stopped.wait(POLL_SECONDS):
                 return
 

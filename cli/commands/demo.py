@@ -20,8 +20,10 @@ from cli import output, running, stack
 from cli.demo import report
 from cli.demo.run import OVERRIDES, Result, run
 from cli.station import Station, opened
+from shared.errors import CrossdockError
 from shared.settings import load
 
+LINES = 60  # of the processes' log, when something went wrong
 LEAST = 100  # fewer do not wear the broken subscription out
 
 
@@ -60,17 +62,25 @@ def _demo(folder: Path, count: int, *, keep: bool, as_json: bool, console: Conso
     data_dir = folder / "data"
     settings = load(**{**OVERRIDES, "data_dir": data_dir, "database_url": "", "redis_url": ""})
     log = folder / "processes.log"
-    with stack.held(data_dir), log.open("w") as lines:
-        console.print("Starting PostgreSQL, Valkey and the processes …")
-        with running.servers(stack.with_free_ports(settings)) as connected, opened(connected) as station:
-            holds = asyncio.run(
-                _perform(station, count, lines=Printer(lines), keep=keep, as_json=as_json, console=console)
-            )
-        if not holds:
-            lines.flush()
-            console.print("\nThe last lines of the processes:\n", markup=False)
-            console.print("\n".join(log.read_text(errors="replace").splitlines()[-60:]), markup=False)
+    try:
+        with stack.held(data_dir), log.open("w") as lines:
+            console.print("Starting PostgreSQL, Valkey and the processes …")
+            with running.servers(stack.with_free_ports(settings)) as connected, opened(connected) as station:
+                printer = Printer(lines)
+                performance = _perform(station, count, lines=printer, keep=keep, as_json=as_json, console=console)
+                holds = asyncio.run(performance)
+    except CrossdockError:
+        _tell_log(log, console)
+        raise
+    if not holds:
+        _tell_log(log, console)
     return holds
+
+
+def _tell_log(log: Path, console: Console) -> None:
+    """Show why it went wrong: the file is about to be removed."""
+    lines = log.read_text(errors="replace").splitlines()[-LINES:] if log.exists() else []
+    console.print("\n".join(["", "The last lines of the processes:", "", *lines]), markup=False)
 
 
 async def _perform(
