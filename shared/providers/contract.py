@@ -122,6 +122,10 @@ class Change:
     text. `version` is the provider's own instant of this state: an older one never overwrites a newer one; `None`
     falls back to when it occurred or was received. `fields` are our field names (for a user: the columns of
     tables.users); a field that is absent is unknown and is left as it is, `None` means empty.
+
+    `part` names a part of the record that is told of apart from the rest, with a clock of its own: a customer's consent
+    to e-mail. Its versions are compared with each other alone, so neither hides the other; attributes have the last one
+    as `<part>_at`. It revives nothing.
     """
 
     kind: str
@@ -129,6 +133,7 @@ class Change:
     external_id: str
     version: datetime | None
     fields: Mapping[str, JSON] = field(default_factory=dict)
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class RecordChange:
     version: datetime
     fields: Mapping[str, Any]
     once: str | None = None  # what the provider calls this happening: counted once, however often it is told
+    part: str | None = None  # it speaks of a part with a clock of its own
 
 
 # created_at is of the frame, but the provider may know it better than we do.
@@ -74,7 +75,7 @@ def record_change(change: Change, *, account_id: UUID, provider: str, tenant: st
         raise PayloadUnexpected(f"there are no records of kind {change.kind!r}")
     checks = _CHECKS[change.kind]
     fields = {name: _check(kind, checks, name, value) for name, value in change.fields.items()}
-    return RecordChange(kind, key, change.op, version, _storable(fields))
+    return RecordChange(kind, key, change.op, version, _storable(fields), part=change.part)
 
 
 def _storable(fields: dict[str, Any]) -> dict[str, Any]:

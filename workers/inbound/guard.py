@@ -15,7 +15,8 @@ process that dies in the middle leaves nothing.
 
 A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
 comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out.
-A count adds to a user whatever the versions, and to a tombstone nothing.
+A count adds to a user whatever the versions, and to a tombstone nothing. A part is compared with what was last said of
+that part, whatever the record's version, which it leaves as it is; it is stale to a tombstone.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from shared.clock import to_json
+from shared.clock import parse_instant, to_json
 from shared.ids import new_id
 from workers.inbound.fields import RecordChange
 
@@ -66,6 +67,12 @@ def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied
         return _delete(before, change, now=now)
     if change.op == "count":
         return _count(before, change, now=now)
+    if change.part is not None:
+        return _update_part(before, change, change.part, now=now)
+    return _upsert(before, change, now=now)
+
+
+def _upsert(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     known = before["version"]
     if before["deleted_at"] is not None:
         if known is not None and change.version <= known:
@@ -97,6 +104,9 @@ def _create(before: Row | None, change: RecordChange, *, now: datetime) -> Appli
         return Applied(Effect.CREATED, before, after)
     after = blank | {column: _merged(blank, column, value, change) for column, value in change.fields.items()}
     after["created_at"] = change.fields.get("created_at") or now
+    if change.part is not None:
+        # As above: it says nothing of the rest.
+        after |= {"version": None, "attributes": {**after["attributes"], f"{change.part}_at": to_json(change.version)}}
     return Applied(Effect.CREATED, before, after)
 
 
@@ -113,6 +123,20 @@ def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
         return Applied(Effect.UNCHANGED, before, before)
     # Nothing new, but what is older than this is now stale.
     return Applied(Effect.UNCHANGED, before, {**before, "version": change.version})
+
+
+def _update_part(before: Row, change: RecordChange, part: str, *, now: datetime) -> Applied:
+    known = parse_instant(before["attributes"].get(f"{part}_at"))
+    if before["deleted_at"] is not None or (known is not None and change.version < known):
+        return Applied(Effect.STALE, before, before)
+    merged = {column: _merged(before, column, value, change) for column, value in change.fields.items()}
+    news = {column: value for column, value in merged.items() if value != before[column]}
+    if not merged or (not news and change.version == known):
+        return Applied(Effect.UNCHANGED, before, before)
+    clock = {**(news.get("attributes") or before["attributes"]), f"{part}_at": to_json(change.version)}
+    if not news:
+        return Applied(Effect.UNCHANGED, before, {**before, "attributes": clock})
+    return Applied(Effect.UPDATED, before, {**before, **news, "attributes": clock, "updated_at": now}, frozenset(news))
 
 
 def _count(before: Row, change: RecordChange, *, now: datetime) -> Applied:

@@ -76,7 +76,8 @@ def _consent(body: Body, identity: Identity, *, channel: str, id_name: str) -> O
     consent = reading.as_object(body.get(name), name)
     fields: dict[str, JSON] = {"opt_ins": {channel: reading.text(consent, "state") == "subscribed"}}
     version = reading.optional_instant(consent, "consent_updated_at") or identity.occurred_at
-    return Outcome(changes=(Change("user", "upsert", customer_id, version, fields),))
+    # Told beside the customer's own webhooks, in no order: a part with a clock of its own.
+    return Outcome(changes=(Change("user", "upsert", customer_id, version, fields, part=f"{channel}_consent"),))
 
 
 def _fields(body: Body) -> dict[str, JSON]:

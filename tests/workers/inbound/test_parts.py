@@ -1,0 +1,107 @@
+"""A part of a record that is told of apart, with a clock of its own."""
+
+import itertools
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.clock import to_json
+from shared.record_kinds import USER
+from tests.workers.inbound.dock import NOW, SHOP, Dock, customer
+from workers.inbound.fields import RecordChange, RecordKey
+from workers.inbound.guard import Applied, Effect, Row, apply
+
+KEY = RecordKey(UUID(int=1), "shopify", SHOP, "7")
+
+
+def at(minute: int) -> datetime:
+    return NOW + timedelta(minutes=minute)
+
+
+def whole(minute: int, op: Literal["upsert", "delete"] = "upsert", **fields: Any) -> RecordChange:
+    return RecordChange(USER, KEY, op, at(minute), fields)
+
+
+def consent(minute: int, given: bool, channel: str = "email") -> RecordChange:
+    return RecordChange(USER, KEY, "upsert", at(minute), {"opt_ins": {channel: given}}, part=f"{channel}_consent")
+
+
+def after(*changes: RecordChange) -> tuple[Row | None, list[Effect]]:
+    row: Row | None = None
+    story: list[Applied] = []
+    for one in changes:
+        story.append(apply(row, one, now=NOW))
+        row = story[-1].after
+    return row, [applied.effect for applied in story]
+
+
+def test_neither_the_part_nor_the_rest_hides_the_other_in_whatever_order_they_come():
+    for order in itertools.permutations(
+        [whole(0, email="a@x"), consent(1, True), whole(2, email="b@x"), consent(3, False)]
+    ):
+        row, effects = after(*order)
+        assert row is not None
+        assert (row["email"], row["opt_ins"], row["version"]) == ("b@x", {"email": False}, at(2))
+        assert row["attributes"] == {"email_consent_at": to_json(at(3))}
+        assert effects[0] is Effect.CREATED
+
+
+@given(st.lists(st.builds(consent, st.integers(0, 9), st.booleans()), min_size=1, max_size=8))
+def test_of_a_part_the_newest_counts(changes: list[RecordChange]) -> None:
+    row, _ = after(*changes)
+    newest = max(change.version for change in changes)
+    last = [change for change in changes if change.version == newest][-1]
+    assert row is not None
+    assert row["opt_ins"] == last.fields["opt_ins"]
+
+
+def test_the_same_again_is_nothing_new():
+    assert after(consent(1, True), consent(1, True), consent(2, True))[1] == [
+        Effect.CREATED,
+        Effect.UNCHANGED,
+        Effect.UNCHANGED,
+    ]
+
+
+def test_what_was_repeated_later_makes_what_is_between_stale():
+    row, effects = after(consent(1, True), consent(3, True), consent(2, False))
+    assert effects[-1] is Effect.STALE
+    assert row is not None
+    assert row["opt_ins"] == {"email": True}
+
+
+def test_channels_have_clocks_of_their_own():
+    row, _ = after(consent(5, True), consent(1, True, "sms"))
+    assert row is not None
+    assert row["opt_ins"] == {"email": True, "sms": True}
+
+
+def test_a_part_revives_nobody():
+    _, effects = after(whole(0, email="a@x"), whole(1, "delete"), consent(2, True))
+    assert effects[-1] is Effect.STALE
+
+
+def test_nothing_of_a_part_is_kept_of_somebody_who_is_erased():
+    row, _ = after(whole(0, email="a@x"))
+    assert row is not None
+    erased = row | {"redacted_at": NOW}
+    applied = apply(erased, consent(2, True), now=NOW)
+    assert (applied.effect, applied.after) == (Effect.UNCHANGED, erased)
+
+
+def test_consent_that_comes_before_the_customer_hides_nothing_of_it(dock: Dock) -> None:
+    # Both are caused by one registration; the consent is triggered last, and delivered first.
+    body = {"customer_id": 7, "email_address": "zoe@lindenhof.example"}
+    dock.post(
+        "customers_email_marketing_consent/update",
+        body | {"email_marketing_consent": {"state": "subscribed", "consent_updated_at": at(2).isoformat()}},
+    )
+    dock.post("customers/create", customer(7, minute=1))
+    dock.drain()
+    [user] = dock.rows("users")
+    assert (user["email"], user["opt_ins"]) == ("zoe@lindenhof.example", {"email": True})
+    assert dock.told() == ["user.created", "user.updated"]
+    assert {message["state"] for message in dock.rows("messages")} == {"processed"}
