@@ -1,6 +1,9 @@
 """One stack for all stories, made whole again before each."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,21 +19,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.pipeline)
 
 
+class Keeper:
+    """Keeps one stack going from story to story, and replaces one that cannot be made whole."""
+
+    def __init__(self) -> None:
+        self._stack: Stack | None = None
+        self._ends = ExitStack()
+
+    def whole(self) -> Stack:
+        """A stack in which everything runs."""
+        try:
+            if self._stack is not None:
+                self._stack.heal()
+                return self._stack
+        except (AssertionError, TimeoutError):
+            self.close()  # the story that broke it has failed; the others must not fail with it
+        # Not below pytest's own folder: each run closes that to other users, and as root PostgreSQL is one.
+        self._stack = Stack(Path(self._ends.enter_context(TemporaryDirectory(prefix="crossdock-stack-"))))
+        self._ends.callback(self._stack.stop)
+        self._stack.start()
+        return self._stack
+
+    def close(self) -> None:
+        """End the stack, if there is one."""
+        self._stack = None
+        self._ends.close()
+
+
 @pytest.fixture(scope="session")
-def _stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+def keeper() -> Iterator[Keeper]:
+    """The session's stack."""
+    keeper = Keeper()
     try:
-        stack.start()
-        yield stack
+        yield keeper
     finally:
-        stack.stop()
+        keeper.close()
 
 
 @pytest.fixture
-def stack(_stack: Stack) -> Stack:
+def stack(keeper: Keeper) -> Stack:
     """Everything running."""
-    _stack.heal()
-    return _stack
+    return keeper.whole()
 
 
 @pytest.fixture

@@ -76,7 +76,6 @@ class Stack:
     """The whole of Crossdock in one folder."""
 
     folder: Path
-    overrides: Mapping[str, Any] = field(default_factory=dict)
     servers: Mortal = field(init=False)
     settings: Settings = field(init=False)
     engine: Engine = field(init=False)
@@ -86,10 +85,12 @@ class Stack:
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _marks: dict[str, int] = field(default_factory=dict)  # where each log began with the present process
     _started: dict[str, float] = field(default_factory=dict)
+    _ends: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start(self) -> None:
         """Start servers and processes; return when every one of them does its work."""
         self.servers = Mortal(self.folder / "data", durable=True)
+        self._ends.callback(self.servers.stop)
         self.servers.start()
         self.servers.watch()
         chosen = {
@@ -98,18 +99,24 @@ class Stack:
             "redis_url": self.servers.redis_url,
             "data_dir": self.servers.data_dir,
         }
-        self.settings = Settings(**{**SETTINGS, **chosen, **self.overrides})
+        self.settings = Settings(**{**SETTINGS, **chosen})
         self.environment = cli_stack.environment(self.settings)
         self.engine = make_engine(self.settings.database_url)
+        self._ends.callback(self.engine.dispose)
         self.client = valkey.connect(self.settings.redis_url)
+        self._ends.callback(self.client.close)
         self.ring = load_ring(self.settings)
         migrate(self.engine, now=utc_now())
         with self.engine.connect() as connection:
             directory.publish(connection, self.client)
+        self._ends.callback(self._end_processes)
         self.heal()
 
     def stop(self) -> None:
-        """End everything this stack started."""
+        """End everything this stack started, in the other order."""
+        self._ends.close()
+
+    def _end_processes(self) -> None:
         for process in self._running.values():
             _signal_group(process, signal.SIGTERM)
         for process in self._running.values():
@@ -117,10 +124,6 @@ class Stack:
                 process.wait(END_SECONDS)
             _signal_group(process, signal.SIGKILL)
             process.wait()
-        self._running.clear()
-        self.engine.dispose()
-        self.client.close()
-        self.servers.stop()
 
     # Processes
 
@@ -266,6 +269,15 @@ class Stack:
             connection.execute(text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
             yield lambda: self._waiters(table) > 0
             connection.rollback()
+
+    def is_draining(self) -> bool:
+        """Whether a drain is in the middle of a transaction right now."""
+        return bool(
+            self.rows(
+                "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE locktype = 'advisory' AND granted AND backend_xid IS NOT NULL"
+            )
+        )
 
     def _waiters(self, table: str) -> int:
         return int(

@@ -66,9 +66,9 @@ def test_a_drain_killed_between_the_commit_and_the_acknowledgement_applies_nothi
 def test_many_kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), ordering="strict")
+    subscription = merchant.subscribe(crm.url("/"))
     crm.trust("/", subscription.secret)
-    customers, versions = 4, 40
+    customers, versions = 8, 40
     load = merchant.load(
         *(
             [shop.created(customer), *(shop.updated(customer, version) for version in range(1, versions))]
@@ -77,9 +77,12 @@ def test_many_kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing
     )
     total = customers * versions
     moments = random.Random(20_261_106)
-    for threshold in sorted(moments.sample(range(1, total), 8)):
+    for threshold in sorted(moments.sample(range(1, total * 3 // 4), 8)):
         until(lambda threshold=threshold: load.accepted >= threshold, what=f"{threshold} to be accepted")
-        stack.kill_child("worker-inbound")
+        # A drain that was killed before may look alive to the database for a moment; then there is no child to kill.
+        until(
+            lambda: stack.is_draining() and stack.kill_child("worker-inbound"), poll=0, what="a drain to kill at work"
+        )
     report = load.finish()
     assert len(report.accepted) == total
     until(lambda: inbox_length(stack) == 0, what="the inbox to be empty")

@@ -138,3 +138,16 @@ def test_k10_retry_after_silences_the_lane(stack: Stack, merchant: Merchant, sho
         "SELECT started_at FROM attempts WHERE subscription_id = :id ORDER BY started_at", id=subscription.id
     )
     assert starts[1].started_at - starts[0].started_at >= timedelta(seconds=3)
+
+
+def test_a_strict_subscription_is_sent_every_event_in_its_order_whatever_fails(
+    merchant: Merchant, shop: Shop, crm: Crm
+) -> None:
+    subscription = merchant.subscribe(crm.url("/"), ordering="strict", retry_delay_seconds=0.1)
+    crm.trust("/", subscription.secret)
+    crm.script("/", 200, 500, 503, 200, 500, 200)
+    merchant.post(shop.created(1), *(shop.updated(1, version) for version in range(1, 10)))
+    merchant.wait_delivered(10)
+    assert crm.accepted_ids("/") == merchant.event_ids()
+    tried = [receipt.webhook_id for receipt in crm.receipts("/")]
+    assert tried == sorted(tried)

@@ -14,6 +14,7 @@ def until(
     claim: Callable[[], T],
     seconds: float = PATIENCE_SECONDS,
     *,
+    poll: float = POLL_SECONDS,
     what: str = "",
     told: Callable[[], object] | None = None,
 ) -> T:
@@ -34,4 +35,4 @@ def until(
         if time.monotonic() > deadline:
             more = f"\n{told()}" if told else ""
             raise AssertionError(f"waited {seconds:g} s in vain for {what or 'the claim'}; the last was {seen}{more}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
