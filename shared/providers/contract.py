@@ -74,7 +74,8 @@ class Refusal:
 
     Codes: `signature_missing`, `signature_malformed`, `signature_mismatch`, `timestamp_missing`, `timestamp_expired`,
     `timestamp_in_future`, `header_duplicated`, `header_ambiguous`, `body_empty`, `tenant_unknown`,
-    `challenge_refused`, `method_refused`, `source_misconfigured` (503: the source's own settings are at fault).
+    `challenge_refused`, `method_refused`, `address_refused`, `source_misconfigured` (503: the source's own settings
+    are at fault).
     """
 
     code: str
@@ -190,3 +191,7 @@ class Provider:
     secret_headers: Callable[[Source], tuple[str, ...]] = lambda _: ()
     # What may be posted with; GET only for challenges.
     methods: tuple[str, ...] = ("POST",)
+    # Whether requests may go to paths beneath the source's own, which then say what they are.
+    subpaths: bool = False
+    # How a genuine request goes out: its method, and its path beneath the source's own ("" or "/...").
+    call: Callable[[Sample], tuple[str, str]] = lambda _: ("POST", "")

@@ -6,9 +6,10 @@ PayloadUnexpected with the field's name, never KeyError or TypeError, and never 
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from shared import money
 from shared.clock import parse_instant
 from shared.errors import PayloadUnexpected
 from shared.providers.contract import JSON
@@ -91,12 +92,46 @@ def optional_instant(parent: Mapping[str, Any], name: str) -> datetime | None:
     return at
 
 
+def optional_local_instant(parent: Mapping[str, Any], name: str, offset: timedelta) -> datetime | None:
+    """As `optional_instant`, but a time that has no offset has this one rather than UTC's."""
+    at = optional_instant(parent, name)
+    if at is None or datetime.fromisoformat(parent[name].strip()).tzinfo is not None:
+        return at
+    try:
+        return at - offset
+    except OverflowError as error:
+        raise PayloadUnexpected(f"{name} is no ISO 8601 time") from error
+
+
 def instant(parent: Mapping[str, Any], name: str) -> datetime:
     """The instant in an ISO 8601 field that must have one."""
     at = optional_instant(parent, name)
     if at is None:
         raise PayloadUnexpected(f"{name} is missing")
     return at
+
+
+def objects(parent: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects of a list; none when it is absent or null."""
+    return [as_object(item, name) for item in optional_list(parent, name) or ()]
+
+
+def optional_identifier(parent: Mapping[str, Any], name: str) -> str | None:
+    """An id as text; `None` when it is absent, null or blank."""
+    return None if parent.get(name) in (None, "") else identifier(parent, name)
+
+
+def optional_minor(parent: Mapping[str, Any], name: str, currency: str) -> int | None:
+    """The amount in a field, a decimal text or a JSON number, in minor units; `None` when it is absent or null."""
+    value = parent.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise PayloadUnexpected(f"{name} is no amount but {_kind(value)}")
+    try:
+        return money.to_minor(value, currency)
+    except ValueError as error:
+        raise PayloadUnexpected(f"{name}: {error}") from error
 
 
 def with_text_ids(value: JSON, *, depth: int = 0) -> JSON:
@@ -134,7 +169,7 @@ def tag(name: str) -> dict[str, str | None]:
 
 def unique_key(delivery_id: str | None, body: bytes, *more: str) -> bytes:
     """A dedupe key for a delivery whose id is not covered by the signature: the id and the body's digest together."""
-    return "\n".join([delivery_id or "", *more, hashlib.sha256(body).hexdigest()]).encode("utf-8", "surrogateescape")
+    return "\n".join([delivery_id or "", *more, hashlib.sha256(body).hexdigest()]).encode("utf-8", "surrogatepass")
 
 
 def _kind(value: JSON) -> str:

@@ -96,7 +96,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     times = [item for key, item in signatures.elements(request.headers.get(HEADER) or "") if key == "t"]
     return Identity(
         topic=reading.text(body, "event"),
-        key=event_id.encode("utf-8", "surrogateescape"),
+        key=event_id.encode("utf-8", "surrogatepass"),
         delivery_id=event_id,
         tenant="",
         occurred_at=signatures.instant(times[0], "s") if times else None,

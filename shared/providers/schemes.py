@@ -124,7 +124,12 @@ PRESETS: Mapping[str, dict[str, JSON]] = {
 
 def layered(preset: str, own: Mapping[str, JSON]) -> dict[str, JSON]:
     """The preset's scheme with a source's own words on top, one level deep."""
-    scheme = dict(PRESETS[preset])
+    return merged(PRESETS[preset], own)
+
+
+def merged(known: Mapping[str, JSON], own: Mapping[str, JSON]) -> dict[str, JSON]:
+    """A scheme with a source's own words on top, one level deep."""
+    scheme = dict(known)
     for name, value in own.items():
         below = scheme.get(to_snake(name))
         if isinstance(below, dict) and isinstance(value, dict):
@@ -249,7 +254,9 @@ def key_of(secret: bytes, encoding: str) -> bytes | None:
     return secret
 
 
-def sign(scheme: Scheme, sample: Sample, given: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+def sign(
+    scheme: Scheme, sample: Sample, given: Sequence[tuple[str, str]] = (), *, method: str = "POST"
+) -> list[tuple[str, str]]:
     """The headers that prove a request genuine under the scheme, which may sign some of the `given` ones too."""
     secret = sample.secret
     if scheme.mode == "basic":
@@ -262,7 +269,7 @@ def sign(scheme: Scheme, sample: Sample, given: Sequence[tuple[str, str]] = ()) 
         headers.append((scheme.id_header, sample.delivery_id))
     if scheme.timestamp and scheme.timestamp.header:
         headers.append((scheme.timestamp.header, stamp))
-    request = Request("POST", "", Headers([*given, *headers]), sample.body, url=sample.url)
+    request = Request(method, "", Headers([*given, *headers]), sample.body, url=sample.url)
     content = fill(scheme.template, request, stamp=stamp, delivery_id=sample.delivery_id)
     digest = signatures.digest(key_of(secret, scheme.key_encoding) or b"", content, scheme.algorithm)
     value = scheme.prefix + signatures.encode(digest, scheme.encoding)
