@@ -54,7 +54,9 @@ def snapshot(connection: "Connection") -> dict[str, bytes]:
     from shared.db.tables import integrations, sources
 
     tenants: dict[UUID, list[str]] = {}
-    active = select(integrations).where(integrations.c.state == "active").order_by(integrations.c.id)
+    # From a shop that uninstalled the app, the privacy requests are still to come.
+    heard = integrations.c.state.in_(("active", "uninstalled"))
+    active = select(integrations).where(heard).order_by(integrations.c.id)
     for row in connection.execute(active):
         tenants.setdefault(row.source_id, []).append(row.external_id)
     return {row.path: _dump(row, tenants.get(row.id, [])) for row in connection.execute(select(sources))}

@@ -20,6 +20,8 @@ _QUEUES = {
     queues.TICK: queues.SYNC_QUEUE,
     queues.RECOVER: queues.SYNC_QUEUE,
     queues.RETAIN: queues.SYNC_QUEUE,
+    queues.PRIVACY: queues.SYNC_QUEUE,
+    queues.UPSTREAM_WORK: queues.UPSTREAM_QUEUE,
 }
 
 

@@ -31,6 +31,21 @@ def replay_wake(job_id: object) -> str:
     return f"crossdock:wake:replay:{job_id}"
 
 
+def oauth_state(digest: str) -> str:
+    """What a browser was sent to a shop for, by the digest of its nonce; taken once."""
+    return f"crossdock:oauth:{digest}"
+
+
+def shop_session(digest: str) -> str:
+    """The integration that a browser has connected, by the digest of its session cookie."""
+    return f"crossdock:shop-session:{digest}"
+
+
+def circuit(host: str) -> str:
+    """Straight failures of an upstream host; past a number of them it is left alone until this is gone."""
+    return f"crossdock:circuit:{host}"
+
+
 # How long a raised flag is believed. An order that was lost with its worker is asked for again after this.
 WAKE_SECONDS: Final = 10
 
@@ -38,6 +53,9 @@ WAKE_SECONDS: Final = 10
 INBOUND_QUEUE: Final = "inbound"
 DELIVERY_QUEUE: Final = "delivery"
 SYNC_QUEUE: Final = "sync"
+UPSTREAM_QUEUE: Final = (
+    "upstream"  # calls to providers, which may be slow: apart from what shares the sync worker with beat
+)
 
 # Task names, as Flower shows them.
 DRAIN: Final = "inbound.drain"  # (shard: int)
@@ -46,3 +64,5 @@ REPLAY_RUN: Final = "replay.run"  # (job_id: str)
 TICK: Final = "maintenance.tick"  # every second: wake what is due
 RECOVER: Final = "maintenance.recover"  # every minute: expired leases, the source directory
 RETAIN: Final = "maintenance.retain"  # every hour: partitions ahead, retention behind
+UPSTREAM_WORK: Final = "upstream.work"  # (): registrations, webhook tests and syncs that are due
+PRIVACY: Final = "privacy.run"  # every minute: exports and erasures that people have asked for

@@ -12,6 +12,7 @@ from workers.inbound.drain import drain
 from workers.maintenance.recover import recover
 from workers.maintenance.retain import retain
 from workers.maintenance.tick import tick
+from workers.privacy.run import run
 from workers.replay import run_slice
 
 
@@ -50,3 +51,9 @@ def recover_lost() -> dict[str, int]:
 def retain_recent() -> dict[str, int]:
     """Make the coming partitions and drop what is past its time."""
     return retain(context(), now=utc_now())
+
+
+@app.task(name=queues.PRIVACY)  # type: ignore[untyped-decorator]
+def run_privacy() -> dict[str, int]:
+    """Make the exports and do the erasures that people have asked for."""
+    return run(context(), now=utc_now())

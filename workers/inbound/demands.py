@@ -14,10 +14,9 @@ from workers.inbound.forms import ID_CHARACTERS
 from workers.inbound.payload import clean_text
 
 INTEGRATION: Final = "integration"  # op delete: the app was uninstalled from the shop `external_id`
-ERASURE: Final = "erasure"  # of the customer `external_id`, or of everybody; fields: orders
+ERASURE: Final = "erasure"  # of the customer `external_id`, or `*` for the whole shop; fields: orders
 DATA_REQUEST: Final = "data_request"  # of the customer `external_id`; fields: orders, request_id
 KINDS: Final = frozenset({INTEGRATION, ERASURE, DATA_REQUEST})
-WHOLE_SHOP: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Demand:
     """Something to be done that is no change of a record."""
 
     kind: str
-    subject: str  # the provider's id of the customer or the shop; WHOLE_SHOP: everybody of the tenant
+    subject: str  # the provider's id of the customer or the shop; `*`: everybody of the tenant
     at: datetime  # when it was asked or happened, by the provider's clock
     orders: tuple[str, ...] = ()
     request_id: str | None = None  # the provider's own, for people

@@ -6,21 +6,15 @@ after it, beat asks for every row that is still open, however often a worker die
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import insert
 
-from shared import audit
+from shared import audit, privacy
 from shared.alerts import raise_alert
-from shared.db.tables import erasures, exports
-from shared.ids import new_id
 from workers.inbound.demands import DATA_REQUEST, INTEGRATION, Demand
 from workers.inbound.reading import Reading
-
-# Source: shopify.dev, privacy law compliance, read 2026-11: "complete the action within 30 days".
-DUE_DAYS: Final = 30
 
 # An uninstall may come after the next install; host names have no case.
 _UNINSTALL = text("""
@@ -40,10 +34,8 @@ def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: da
         for demand in reading.demands:
             if demand.kind == INTEGRATION:
                 _uninstall(connection, reading, demand, now)
-            elif demand.kind == DATA_REQUEST:
-                _note_export(connection, reading, demand)
             else:
-                _note_erasure(connection, reading, demand)
+                _ask(connection, reading, demand)
 
 
 def _uninstall(connection: Connection, reading: Reading, demand: Demand, now: datetime) -> None:
@@ -77,26 +69,17 @@ def _uninstall(connection: Connection, reading: Reading, demand: Demand, now: da
         )
 
 
-def _note_export(connection: Connection, reading: Reading, demand: Demand) -> None:
-    detail = {"orders": list(demand.orders), "requestId": demand.request_id}
-    query = insert(exports).values(**_frame(reading, demand), kind=DATA_REQUEST, state="requested", detail=detail)
-    connection.execute(query.on_conflict_do_nothing(index_elements=["message_id", "subject"]))
-
-
-def _note_erasure(connection: Connection, reading: Reading, demand: Demand) -> None:
-    query = insert(erasures).values(**_frame(reading, demand), state="requested", orders=list(demand.orders), counts={})
-    again = {"state": "requested", "finished_at": None}
-    connection.execute(query.on_conflict_do_update(index_elements=["message_id", "subject"], set_=again))
-
-
-def _frame(reading: Reading, demand: Demand) -> dict[str, object]:
-    return {
-        "id": new_id(),
+def _ask(connection: Connection, reading: Reading, demand: Demand) -> None:
+    asked: dict[str, Any] = {
         "account_id": reading.account_id,
         "provider": reading.provider,
         "tenant": reading.tenant,
         "subject": demand.subject,
+        "orders": demand.orders,
         "message_id": reading.inbound.message_id,
-        "requested_at": demand.at,
-        "due_at": demand.at + timedelta(days=DUE_DAYS),
+        "at": demand.at,
     }
+    if demand.kind == DATA_REQUEST:
+        privacy.ask_export(connection, **asked, request_id=demand.request_id)
+    else:
+        privacy.ask_erasure(connection, **asked)

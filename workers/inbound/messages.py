@@ -107,9 +107,13 @@ def _verdict(reading: Reading) -> dict[str, Any]:
     }
 
 
+def _is_kept(reading: Reading) -> bool:
+    return reading.state is not MessageState.DUPLICATE and not reading.is_forgotten
+
+
 def _body_text(reading: Reading) -> str | None:
     """The body as text; `None` when it is not kept, or is nothing that PostgreSQL calls text."""
-    if reading.state is MessageState.DUPLICATE or b"\x00" in reading.inbound.request.body:
+    if not _is_kept(reading) or b"\x00" in reading.inbound.request.body:
         return None
     try:
         return reading.inbound.request.body.decode()
@@ -119,14 +123,14 @@ def _body_text(reading: Reading) -> str | None:
 
 def _raw(reading: Reading, *, is_text: bool) -> dict[str, Any]:
     request = reading.inbound.request
-    kept = reading.state is not MessageState.DUPLICATE
+    kept = _is_kept(reading)
     return {
         "account_id": reading.account_id,
         "source_id": reading.inbound.source_id,
         "provider": reading.provider,
         "method": clean_text(request.method),
         "path": clean_text(request.path),
-        "headers": _headers(request.headers),
+        "headers": {} if reading.is_forgotten else _headers(request.headers),
         "body_base64": b2a_base64(request.body, newline=False).decode() if kept and not is_text else None,
         "body_digest": reading.body_digest.hex(),
         "duplicate_of": reading.duplicate_of,

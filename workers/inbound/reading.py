@@ -59,6 +59,7 @@ class Reading:
     changes: tuple[RecordChange, ...] = ()
     demands: tuple[Demand, ...] = ()
     subjects: tuple[str, ...] = ()  # kind:external_id of everything it spoke of, also when it came to nothing
+    is_forgotten: bool = False  # about somebody who was erased: its body and headers are not kept
     events_count: int = 0
     payload: Any = None
     identity: Identity | None = None

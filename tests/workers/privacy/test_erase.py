@@ -1,0 +1,158 @@
+"""K21: a subject is erased everywhere, stays erased, and the audit log proves it."""
+
+from datetime import timedelta
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from shared import privacy
+from shared.db.engine import transaction
+from tests.workers.privacy.house import LATER, NOW, SHOP, House, order, shipment, user
+from workers.privacy.erase import erase
+from workers.privacy.run import run
+
+
+def test_k21_an_erased_person_is_nowhere_and_another_is_untouched(house: House) -> None:
+    house.hear(user("7"))
+    house.hear(user("7", minute=-5))  # stale: kept raw, without an event
+    house.hear(order("900", "7"), shipment("s1", "900"))
+    house.hear(order("901", None, email="secret-7@x.example"))  # a guest's, named in the request
+    house.hear(user("7", minute=3), broken=True)  # ignored: nobody knows whom it is about
+    house.hear(user("77"))
+    house.hear(order("902", "77"))
+    request_id = house.forget("7", orders=("901", "999"))
+
+    left = house.everything()
+    assert "secret-7@" not in left
+    assert "secret-7-tracking" not in left
+    assert left.count("secret-77@") > 3
+    [erased, other] = house.all("users")
+    assert (erased["email"], erased["deleted_at"], erased["redacted_at"]) == (None, LATER, LATER)
+    assert (other["email"], other["redacted_at"]) == ("secret-77@x.example", None)
+    kept = {row["external_id"]: row for row in house.all("orders")}
+    assert kept["900"]["total_minor"] == 4200
+    assert (kept["900"]["shipping_address"], kept["900"]["customer_external_id"]) == (None, None)
+    assert kept["999"]["deleted_at"] is not None  # named before we ever had it: its late message finds a tombstone
+    [proof] = house.all("audit_log")
+    assert (proof["action"], proof["subject_id"]) == ("erasure.done", str(request_id))
+    assert proof["detail"]["erased"] == {
+        "users": 1,
+        "orders": 2,
+        "refunds": 0,
+        "shipments": 1,
+        "payments": 0,
+        "events": 6,
+        "deliveries": 6,
+        "replies": 0,
+        "messages": 5,
+        "files": 0,
+    }
+
+
+def test_k21_subscribers_are_told_to_forget_in_words_that_hold_nothing_personal(house: House) -> None:
+    house.hear(user("7"))
+    house.forget("7")
+    [event] = house.all("events")
+    assert event["type"] == "user.deleted"
+    data = orjson.loads(event["body"])["data"]["user"]
+    assert set(data) == {"id", "externalId", "provider", "tenant", "deletedAt"}
+    owed = {row["event_id"]: (row["state"], row["last_error"]) for row in house.all("deliveries")}
+    assert owed.pop(event["id"]) == ("pending", None)
+    assert list(owed.values()) == [("discarded", "event_erased")]
+
+
+@pytest.mark.parametrize("minute", [-1, 0, 30, 600])
+def test_k21_redaction_wins_over_everything_later_and_the_raw_message_is_not_kept(house: House, minute: int) -> None:
+    house.hear(user("7"), order("900", "7"))
+    house.forget("7")
+    told = len(house.all("events"))
+    late = house.hear(user("7", minute=minute))
+    [row] = house.all("users")
+    assert (row["email"], row["redacted_at"]) == (None, LATER)
+    message = next(row for row in house.all("messages") if row["id"] == late.message_id)
+    assert (message["state"], message["body"], message["headers"]) == ("stale", None, {})
+    assert len(house.all("events")) == told
+
+
+def test_k21_an_order_without_its_person_still_tells_what_happens_to_it(house: House) -> None:
+    house.hear(order("900", "7"))
+    house.forget("7")
+    late = house.hear(order("900", "7", minute=90, fulfillment_status="fulfilled"))
+    [row] = house.all("orders")
+    assert (row["fulfillment_status"], row["email"], row["customer_external_id"]) == ("fulfilled", None, None)
+    assert [event["type"] for event in house.all("events")] == ["order.updated", "order.fulfilled"]
+    assert "secret-" not in house.everything()
+    assert next(row for row in house.all("messages") if row["id"] == late.message_id)["body"] is None
+
+
+def test_k21_a_person_we_never_had_is_kept_out(house: House) -> None:
+    house.forget("7")
+    house.hear(user("7", minute=600))
+    assert [row["email"] for row in house.all("users")] == [None]
+    assert house.all("events") == []
+
+
+def test_k21_a_worker_that_dies_between_any_two_steps_leaves_the_rest_to_the_next(house: House) -> None:
+    house.hear(user("7"), order("900", "7"))
+    with transaction(house.engine) as connection:
+        request_id = privacy.ask_erasure(
+            connection, account_id=house.account_id, provider="shopify", tenant=SHOP, subject="7", at=LATER
+        )
+    steps = 1
+    while not erase(house.context, request_id, now=LATER):
+        steps += 1
+    assert steps == 2
+    assert erase(house.context, request_id, now=LATER)
+    assert "secret-" not in house.everything()
+    assert house.all("erasures")[0]["counts"]["messages"] == 1
+    assert len(house.all("audit_log")) == 1
+
+
+def test_k21_a_shop_is_erased_whole_and_may_begin_anew(house: House) -> None:
+    house.hear(
+        user("7"), user("8"), order("900", "7"), {"kind": "product", "id": "p1", "fields": {"title": "secret tea"}}
+    )
+    house.hear(user("7", first_name="Elsewhere"), tenant="other.myshopify.com")
+    house.forget("8")
+    house.forget("*")
+    assert [(row["tenant"], row["external_id"]) for row in house.all("users")] == [
+        (SHOP, "8"),
+        ("other.myshopify.com", "7"),
+    ]
+    assert house.all("orders") == house.all("products") == []
+    assert "Elsewhere" in house.everything()
+    assert "secret-8" not in house.everything()
+    kinds = [event["type"] for event in house.all("events")]
+    assert kinds == ["user.created", "user.deleted", "user.deleted"]  # the other shop's; and that 8 and 7 are gone
+    house.hear(user("7"), user("8"))
+    assert [row["email"] for row in house.all("users") if row["tenant"] == SHOP] == [None, "secret-7@x.example"]
+
+
+def test_a_request_in_a_message_is_carried_out_and_its_own_body_goes_too(house: House) -> None:
+    house.hear(user("7"))
+    asked = house.hear({"kind": "erasure", "op": "delete", "id": "7", "fields": {"orders": ["900"]}})
+    house.hear(replay=asked)  # asks for the same again
+    [row] = house.all("erasures")
+    assert (row["subject"], row["orders"], row["due_at"] - row["requested_at"]) == ("7", ["900"], timedelta(days=30))
+    assert run(house.context, now=LATER, seconds=60) == {"exports": 0, "erasures": 1, "failed": 0, "unfinished": 0}
+    assert all(message["body"] is None for message in house.all("messages"))
+
+
+def test_a_receivers_words_about_an_erased_event_are_forgotten(house: House) -> None:
+    house.hear(user("7"))
+    [delivery] = house.all("deliveries")
+    with transaction(house.engine) as connection:
+        connection.execute(
+            text("""
+                INSERT INTO attempts (id, account_id, delivery_id, subscription_id, event_id, number, verdict, status,
+                                      response_excerpt, duration_ms, started_at)
+                SELECT uuidv7(), account_id, id, subscription_id, event_id, 1, 'again', 500, 'no secret-7@x', 3, :now
+                FROM deliveries
+            """),
+            {"now": NOW},
+        )
+        connection.execute(text("UPDATE deliveries SET state = 'leased'"))
+    house.forget("7")
+    assert house.all("attempts")[0]["response_excerpt"] is None
+    assert next(row for row in house.all("deliveries") if row["id"] == delivery["id"])["state"] == "leased"

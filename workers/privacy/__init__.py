@@ -1,0 +1,1 @@
+"""Carrying out what privacy laws give people: to see their data, and to have it forgotten."""

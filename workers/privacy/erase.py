@@ -1,0 +1,101 @@
+"""Forgets a person, or a whole shop: `erase` does the next step of one open row of `erasures`.
+
+Comes in: an open row. Left behind, each step one transaction: records without what was personal, no event and no raw
+message about them, nothing more owed of those, and at last the row done, its counts, and an entry in the audit log as
+proof. A process that dies in the middle leaves whole steps; the next call goes on with what is left.
+
+A person's records stay as tombstones or as orders without a person, marked so that nothing later brings the person back
+(the guard of workers/inbound). A shop's records go altogether: should it ever connect again, it begins anew.
+"""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from shared import audit
+from shared.db.engine import transaction
+from shared.db.tables import erasures, exports
+from shared.privacy import WHOLE_SHOP
+from shared.record_kinds import KINDS
+from workers.context import Context
+from workers.privacy.erase_messages import erase_messages
+from workers.privacy.erase_records import erase_person, erase_shop_batch
+
+# Rows one transaction takes: a few tens of milliseconds of work.
+BATCH: Final = 500
+
+
+def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
+    """Do the next step; whether nothing is left to do (or another worker is at it)."""
+    query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
+    with transaction(context.engine) as connection:
+        row = connection.execute(query.with_for_update(skip_locked=True)).mappings().one_or_none()
+        if row is None:
+            return True
+        request = dict(row)
+        counts = Counter({name: int(count) for name, count in request["counts"].items()})
+        is_done = _step(connection, context, request, counts, now=now)
+        values: dict[str, Any] = {"counts": dict(counts), "orders": request["orders"]}
+        if is_done:
+            values |= {"state": "done", "finished_at": now}
+            _prove(connection, request, counts, now=now)
+        connection.execute(update(erasures).where(erasures.c.id == request_id).values(**values))
+    return is_done
+
+
+def _step(
+    connection: Connection, context: Context, request: dict[str, Any], counts: Counter[str], *, now: datetime
+) -> bool:
+    """Whether that was the last step. Adds to `counts` what was erased, and to the request the orders it found."""
+    if request["subject"] == WHOLE_SHOP:
+        for kind in KINDS.values():
+            if erase_shop_batch(connection, kind, request, counts, limit=BATCH, now=now):
+                return False
+    elif "users" not in counts:
+        erase_person(connection, request, counts, now=now)
+        return False
+    erased = erase_messages(connection, request, limit=BATCH)
+    counts["messages"] += erased
+    if erased == BATCH:
+        return False
+    counts["files"] += _erase_files(connection, context, request)
+    return True
+
+
+def _erase_files(connection: Connection, context: Context, request: dict[str, Any]) -> int:
+    """Exports of the same person, which are as personal as what they were made of."""
+    mine = (
+        exports.c.account_id == request["account_id"],
+        exports.c.provider == request["provider"],
+        exports.c.tenant == request["tenant"],
+        exports.c.path.is_not(None),
+    )
+    query = select(exports.c.id, exports.c.path).where(*mine)
+    if request["subject"] != WHOLE_SHOP:
+        query = query.where(exports.c.subject == request["subject"])
+    found = connection.execute(query).all()
+    for _, path in found:
+        (context.settings.data_dir / path).unlink(missing_ok=True)
+    connection.execute(update(exports).where(exports.c.id.in_([row.id for row in found])).values(path=None))
+    return len(found)
+
+
+def _prove(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> None:
+    audit.record(
+        connection,
+        account_id=request["account_id"],
+        actor="system",
+        action="erasure.done",
+        subject_kind="erasure",
+        subject_id=request["id"],
+        detail={
+            "provider": request["provider"],
+            "tenant": request["tenant"],
+            "customer": request["subject"],
+            "erased": dict(counts),
+        },
+        now=now,
+    )

@@ -1,0 +1,58 @@
+"""Erases the raw messages that spoke of a person or came from a shop.
+
+Comes in: an open erasure, inside the caller's transaction. Left behind: rows without body, headers and reason; that a
+message came, and what became of it, stays. A process that dies before the commit leaves nothing of it.
+"""
+
+import re
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from shared.privacy import WHOLE_SHOP
+from workers.inbound.subjects import subject
+
+_ERASE = """
+UPDATE messages SET body = NULL, headers = '{{}}', path = '', reason = NULL
+WHERE id = ANY(ARRAY(
+    SELECT id FROM messages
+    WHERE account_id = :account_id AND provider = :provider AND body IS NOT NULL AND ({whose})
+    ORDER BY id LIMIT :limit
+))
+"""
+_OF_SHOP = text(_ERASE.format(whose="tenant = :tenant"))
+# One that could not be read says nothing of whom it is about, so it is searched for their ids as whole words. It may
+# hit another's message with the same number in it: a failed or ignored message, which is then no longer replayable.
+_OF_PERSON = text(
+    _ERASE.format(
+        whose="""
+        (tenant = :tenant AND subjects && CAST(:subjects AS text[]))
+        OR (tenant IN (:tenant, '') AND subjects = '{}' AND encode(body, 'escape') ~ :pattern)
+    """
+    )
+)
+
+
+def erase_messages(connection: Connection, request: dict[str, Any], *, limit: int) -> int:
+    """How many messages were emptied, at most `limit`."""
+    values = {name: request[name] for name in ("account_id", "provider", "tenant")} | {"limit": limit}
+    if request["subject"] == WHOLE_SHOP:
+        return connection.execute(_OF_SHOP, values).rowcount
+    ids = [request["subject"], *request["orders"]]
+    return connection.execute(
+        _OF_PERSON,
+        values
+        | {
+            "subjects": [
+                subject("user", request["subject"]),
+                *(subject("order", order) for order in request["orders"]),
+            ],
+            "pattern": f"(^|[^0-9A-Za-z_-])({'|'.join(map(_literal, ids))})([^0-9A-Za-z_-]|$)",
+        },
+    ).rowcount
+
+
+def _literal(value: str) -> str:
+    """`value` as a pattern that matches itself alone, the way PostgreSQL shows bytes as text."""
+    shown = "".join(chr(byte) if 0 < byte < 128 else f"\\{byte:03o}" for byte in value.encode())  # noqa: PLR2004  # ASCII
+    return re.sub(r"([^0-9A-Za-z])", r"\\\1", shown)
