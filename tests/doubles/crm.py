@@ -31,6 +31,8 @@ class Answer:
     hang: bool = False  # never answers
     drip: bool = False  # sends the head, then a byte at a time for ever
     reset: bool = False  # drops the connection without a word
+    hold: bool = False  # answers when the path is released
+    raw: bytes = b""  # sent as they are instead of an answer, then the connection is dropped
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Crm:
         self.most_in_flight: dict[str, int] = {}
         self.on_request: Callable[[str], None] = lambda _path: None
         self._scripts: dict[str, list[Answer]] = {}
+        self._trusted: dict[str, str] = {}
+        self._gates: dict[str, asyncio.Event] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crm", daemon=True)
         self.port = 0
@@ -79,10 +83,26 @@ class Crm:
         """Script the next answers of a path."""
         self._scripts[path] = [Answer(each) if isinstance(each, int) else each for each in answers]
 
+    def trust(self, path: str, secret: str) -> None:
+        """Believe what is signed with this secret, and nothing else, at a path that is one subscription's own."""
+        self._trusted[path] = secret
+
+    def release(self, path: str) -> None:
+        """Answer what is held at the path, and what is to come."""
+        self._loop.call_soon_threadsafe(self._gate(path).set)
+
     def at(self, path: str = "/hook") -> list[Received]:
         return [each for each in self.received if each.path == path]
 
-    def problem_with(self, headers: dict[str, str], body: bytes) -> str | None:
+    def accepted_ids(self, path: str = "/hook") -> list[str]:
+        """The webhook-ids that were answered with success at the path, once for each time."""
+        return [each.webhook_id for each in self.at(path) if each.problem is None and 200 <= each.status < 300]
+
+    def refused(self) -> list[Received]:
+        """What a careful receiver refused."""
+        return [each for each in self.received if each.problem is not None]
+
+    def problem_with(self, headers: dict[str, str], body: bytes, *, path: str = "/hook") -> str | None:
         """Why a careful receiver refuses this request; None when it does not."""
         if headers.get("content-type") != "application/json":
             return "content type"
@@ -92,9 +112,13 @@ class Crm:
             return "no timestamp"
         if abs(self.clock().timestamp() - sent_at) > TOLERANCE_SECONDS:
             return "stale"
-        if not any(_verifies(secret, headers, body) for secret in self.secrets):
+        secrets = [self._trusted[path]] if path in self._trusted else self.secrets
+        if not any(_verifies(secret, headers, body) for secret in secrets):
             return "signature"
         return None
+
+    def _gate(self, path: str) -> asyncio.Event:
+        return self._gates.setdefault(path, asyncio.Event())
 
     def _run(self) -> None:
         asyncio.run(self._serve())
@@ -125,7 +149,7 @@ class Crm:
     async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        problem = self.problem_with(headers, body)
+        problem = self.problem_with(headers, body, path=path)
         script = self._scripts.get(path) or [Answer()]
         answer = script.pop(0) if len(script) > 1 else script[0]
         self.on_request(path)
@@ -135,10 +159,16 @@ class Crm:
             return web.Response(status=400, text=problem)
         if answer.hang:
             await asyncio.sleep(3600)
-        if answer.reset:
+        if answer.hold:
+            await self._gate(path).wait()
+        if answer.reset or answer.raw:
             transport = request.transport
             assert transport is not None
-            transport.abort()
+            transport.write(answer.raw)
+            if answer.raw:
+                transport.close()
+            else:
+                transport.abort()
         if answer.drip:
             response = web.StreamResponse(status=status, headers=answer.headers)
             await response.prepare(request)

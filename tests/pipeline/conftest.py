@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.doubles.crm import Crm
 from tests.doubles.shop import Shop
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import Stack
 

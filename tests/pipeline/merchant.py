@@ -13,6 +13,7 @@ from shared import accounts, directory, integrations, sources, subscriptions
 from shared.clock import utc_now
 from shared.db.engine import transaction
 from shared.subscription_fields import check
+from tests.doubles.crm import Crm
 from tests.doubles.shop import Load, Report, Shop, Webhook, post
 from tests.pipeline.stack import PROCESSES, Stack
 from tests.pipeline.waiting import until
@@ -92,8 +93,9 @@ class Merchant:
         _, path, secret = self.source("shopify", shop=domain)
         return Shop(path=path, secret=secret, domain=domain)
 
-    def subscribe(self, url: str, **values: Any) -> Subscription:
-        """A subscription to everything, with quick retries."""
+    def subscribe(self, crm: Crm, path: str = "/", **values: Any) -> Subscription:
+        """A subscription to everything, with quick retries; its path at the CRM takes what is signed for it alone."""
+        url = crm.url(path)
         checked = check(self.stack.settings, {**DEFAULTS, "name": url, "url": url, **values})
         with transaction(self.stack.engine) as connection:
             row, secret = subscriptions.create(
@@ -104,6 +106,7 @@ class Merchant:
                 checked=checked,
                 now=utc_now(),
             )
+        crm.trust(path, secret)
         made = Subscription(row["id"], secret, url)
         self.subscriptions.append(made)
         return made

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import Stack
 from tests.pipeline.waiting import until
@@ -13,15 +13,14 @@ def test_k9_a_subscriber_that_hangs_does_not_hold_up_the_others(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
     cap = 5
-    hanging = merchant.subscribe(crm.url("/hanging"), max_in_flight=cap, retry_delay_seconds=600)
-    healthy = merchant.subscribe(crm.url("/healthy"), max_in_flight=cap)
-    crm.trust("/healthy", healthy.secret)
-    crm.script("/hanging", "hold")
+    hanging = merchant.subscribe(crm, "/hanging", max_in_flight=cap, retry_delay_seconds=600)
+    healthy = merchant.subscribe(crm, "/healthy", max_in_flight=cap)
+    crm.answer(Answer(hold=True), path="/hanging")
     merchant.post(*(shop.created(number) for number in range(100)))
     merchant.wait_delivered(100, healthy)
     # While all hundred passed, the hanging one had its own few places, and then only probes of its pause.
     circuit = stack.settings.circuit_failures
-    assert len(crm.receipts("/hanging")) <= circuit + 2 * cap
+    assert len(crm.at("/hanging")) <= circuit + 2 * cap
     assert merchant.deliveries(hanging)["delivered"] == 0
     assert merchant.deliveries(hanging).total() == 100
     assert sorted(crm.accepted_ids("/healthy")) == merchant.event_ids()
@@ -30,20 +29,20 @@ def test_k9_a_subscriber_that_hangs_does_not_hold_up_the_others(
 def test_k12_a_redirect_to_a_metadata_address_is_not_followed_and_no_success(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), retry_attempts=1, retry_delay_seconds=0)
+    subscription = merchant.subscribe(crm, "/", retry_attempts=1, retry_delay_seconds=0)
     for number, location in enumerate(("http://169.254.169.254/latest/meta-data/", crm.url("/witness")), 1):
-        crm.script("/", crm.redirect(302, location), crm.redirect(307, location))
+        crm.answer(Answer(302, {"Location": location}), Answer(307, {"Location": location}), path="/")
         merchant.post(shop.created(number))
         until(lambda number=number: merchant.deliveries() == {"dead": number}, told=merchant.story)
     attempts = stack.rows("SELECT status, error_code FROM attempts WHERE subscription_id = :id", id=subscription.id)
     assert sorted(row.status for row in attempts) == [302, 302, 307, 307]
-    assert crm.receipts("/witness") == []
+    assert crm.at("/witness") == []
 
 
 def test_a_destination_in_a_private_network_is_refused_before_a_byte_leaves(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), retry_attempts=0)
+    subscription = merchant.subscribe(crm, "/", retry_attempts=0)
     stack.rows(
         "UPDATE subscriptions SET url = 'http://169.254.169.254/latest/meta-data/', updated_at = now() WHERE id = :id"
         " RETURNING id",
@@ -60,17 +59,17 @@ def test_a_destination_in_a_private_network_is_refused_before_a_byte_leaves(
     [
         pytest.param(204, "delivered", id="no_content"),
         pytest.param(299, "delivered", id="any_2xx"),
-        pytest.param("huge", "delivered", id="huge_reply"),
-        pytest.param("drip", "delivered", id="slow_drip"),  # its status was there, and decides
-        pytest.param(b"220 smtp.example ready\r\n", "dead", id="no_http"),
-        pytest.param("close", "dead", id="closed_without_an_answer"),
+        pytest.param(Answer(body=b"x" * 1_000_000), "delivered", id="huge_reply"),
+        pytest.param(Answer(drip=True), "delivered", id="slow_drip"),  # its status was there, and decides
+        pytest.param(Answer(raw=b"220 smtp.example ready\r\n"), "dead", id="no_http"),
+        pytest.param(Answer(reset=True), "dead", id="closed_without_an_answer"),
     ],
 )
 def test_k14_an_odd_reply_is_bounded_and_judged(
-    merchant: Merchant, shop: Shop, crm: Crm, behaviour: int | str | bytes, state: str
+    merchant: Merchant, shop: Shop, crm: Crm, behaviour: int | Answer, state: str
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), retry_attempts=0, timeout_ms=1000)
-    crm.script("/", behaviour)
+    subscription = merchant.subscribe(crm, "/", retry_attempts=0, timeout_ms=1000)
+    crm.answer(behaviour, path="/")
     merchant.post(shop.created(1))
     until(lambda: merchant.deliveries() == {state: 1}, told=merchant.story)
     row = merchant.stack.rows(

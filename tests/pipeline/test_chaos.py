@@ -4,8 +4,8 @@ import json
 import random
 from collections.abc import Callable
 
+from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop, Webhook
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import PROCESSES, Stack
 from tests.pipeline.waiting import until
@@ -35,11 +35,9 @@ def test_whatever_is_killed_every_accepted_webhook_is_accounted_for(
 ) -> None:
     merchant = merchants()
     shop = merchant.shop()
-    steady = merchant.subscribe(crm.url("/steady"))
-    shaky = merchant.subscribe(crm.url("/shaky"))
-    crm.trust("/steady", steady.secret)
-    crm.trust("/shaky", shaky.secret)
-    crm.script("/shaky", *([500, "close", 200, 200, 200, 200] * 15), 200)
+    steady = merchant.subscribe(crm, "/steady")
+    shaky = merchant.subscribe(crm, "/shaky")
+    crm.answer(*([500, Answer(reset=True), 200, 200, 200, 200] * 15), 200, path="/shaky")
     total = CUSTOMERS * VERSIONS
     load = merchant.load(*_sequences(shop))
     chance = random.Random(20_261_122)

@@ -7,8 +7,8 @@ import pytest
 
 from shared import queues
 from shared.clock import utc_now
+from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant, Subscription
 from tests.pipeline.stack import Stack
 from tests.pipeline.waiting import until
@@ -42,11 +42,10 @@ def _lane(stack: Stack, subscription: Subscription) -> tuple[int, int]:
 def test_k25_a_lease_taken_away_too_early_is_sent_again_and_the_late_result_does_not_count(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm, context: Context
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
-    crm.script("/", "hold", 200)
+    subscription = merchant.subscribe(crm, "/")
+    crm.answer(Answer(hold=True), 200, path="/")
     merchant.post(shop.created(1))
-    until(lambda: crm.receipts("/"))
+    until(lambda: crm.at("/"))
     assert recover(context, now=_ahead())["expired"] == 1
     merchant.wait_delivered(1)
     crm.release("/")
@@ -54,26 +53,27 @@ def test_k25_a_lease_taken_away_too_early_is_sent_again_and_the_late_result_does
     stack.terminate("worker-delivery", 10)
     assert merchant.deliveries() == {"delivered": 1}
     assert _lane(stack, subscription) == (1, 0)
-    assert [receipt.webhook_id for receipt in crm.receipts("/")] == merchant.event_ids() * 2
+    assert [receipt.webhook_id for receipt in crm.at("/")] == merchant.event_ids() * 2
     attempts = stack.rows("SELECT number FROM attempts WHERE subscription_id = :id", id=subscription.id)
     assert [row.number for row in attempts] == [1]
 
 
 def test_k25_a_drain_and_a_dispatcher_that_are_ahead_apply_and_send_once(
-    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm, context: Context
+    stack: Stack, merchant: Merchant, shop: Shop, context: Context
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    stack.kill("worker-inbound")
-    merchant.post(shop.created(1), shop.updated(1, 1), shop.updated(1, 2), shop.created(1))
-    for shard in range(stack.settings.inbox_shards):
-        drain(context, shard, clock=_ahead)
-    stack.restart("worker-inbound")
-    assert merchant.messages() == {"processed": 3, "stale": 1}
-    assert merchant.events() == {"user.created": 1, "user.updated": 2}
-    # Ahead of everyone else's clock they are not due yet, but the one who is ahead as well takes them.
-    assert merchant.deliveries() == {"pending": 3}
-    dispatching.dispatch(context, clock=_ahead)
-    assert merchant.deliveries() == {"delivered": 3}
-    assert sorted(crm.accepted_ids("/")) == merchant.event_ids()
-    assert _lane(stack, subscription) == (3, 0)
-    assert not stack.client.xlen(queues.inbox(0))
+    with Crm(clock=_ahead) as crm:  # it must be ahead as well to believe the timestamp
+        subscription = merchant.subscribe(crm, "/")
+        stack.kill("worker-inbound")
+        merchant.post(shop.created(1), shop.updated(1, 1), shop.updated(1, 2), shop.created(1))
+        for shard in range(stack.settings.inbox_shards):
+            drain(context, shard, clock=_ahead)
+        stack.restart("worker-inbound")
+        assert merchant.messages() == {"processed": 3, "stale": 1}
+        assert merchant.events() == {"user.created": 1, "user.updated": 2}
+        # Ahead of everyone else's clock they are not due yet, but the one who is ahead as well takes them.
+        assert merchant.deliveries() == {"pending": 3}
+        dispatching.dispatch(context, clock=_ahead)
+        assert merchant.deliveries() == {"delivered": 3}
+        assert sorted(crm.accepted_ids("/")) == merchant.event_ids()
+        assert _lane(stack, subscription) == (3, 0)
+        assert not stack.client.xlen(queues.inbox(0))

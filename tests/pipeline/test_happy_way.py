@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.doubles.crm import Crm
 from tests.doubles.shop import Shop, Webhook, post, robaws_webhook
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.waiting import until
 
@@ -16,10 +16,8 @@ def test_every_webhook_of_two_providers_arrives_once_and_signed_at_its_own_accou
     first, second = merchants(), merchants()
     shop = first.shop()
     _, path, secret = second.source("robaws")
-    ours = first.subscribe(crm.url("/first"))
-    theirs = second.subscribe(crm.url("/second"), events=["user.*"])
-    crm.trust("/first", ours.secret)
-    crm.trust("/second", theirs.secret)
+    first.subscribe(crm, "/first")
+    second.subscribe(crm, "/second", events=["user.*"])
 
     first.post(*(shop.created(number) for number in range(20)))
     first.post(*(shop.updated(number, 1) for number in range(20)))
@@ -45,15 +43,14 @@ def test_every_webhook_of_two_providers_arrives_once_and_signed_at_its_own_accou
     assert sorted(crm.accepted_ids("/first")) == sorted(first.event_ids())
     assert sorted(crm.accepted_ids("/second")) == sorted(second.event_ids())
     assert crm.refused() == []
-    bodies = [json.loads(receipt.body) for receipt in crm.receipts("/second")]
+    bodies = [json.loads(receipt.body) for receipt in crm.at("/second")]
     assert {body["data"]["user"]["fullName"] for body in bodies} == {"Ågren & Zoé BV"}
     assert {body["data"]["user"]["externalId"] for body in bodies} == {"9007199254740993"}
     assert {body["metadata"]["source"] for body in bodies} == {"robaws"}
 
 
 def test_k2_the_same_webhook_fifty_times_at_once_is_one_event(merchant: Merchant, shop: Shop, crm: Crm) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     webhook = shop.created(1)
     with ThreadPoolExecutor(50) as pool:
         reports = list(pool.map(lambda _: merchant.post(webhook), range(50)))
@@ -65,7 +62,7 @@ def test_k2_the_same_webhook_fifty_times_at_once_is_one_event(merchant: Merchant
 
 
 def test_k3_what_is_forged_is_refused_and_leaves_no_message(merchant: Merchant, shop: Shop, crm: Crm) -> None:
-    merchant.subscribe(crm.url("/"))
+    merchant.subscribe(crm, "/")
     genuine = shop.created(1)
     changed = Webhook(genuine.path, genuine.headers, genuine.body.replace(b"enabled", b"invited"), "changed")
     unsigned = Webhook(
@@ -83,7 +80,7 @@ def test_k3_what_is_forged_is_refused_and_leaves_no_message(merchant: Merchant, 
 
 
 def test_an_older_change_never_undoes_a_newer_one_and_a_delete_stands(merchant: Merchant, shop: Shop, crm: Crm) -> None:
-    merchant.subscribe(crm.url("/"))
+    merchant.subscribe(crm, "/")
     merchant.post(shop.created(1), shop.updated(1, 5), shop.updated(1, 3), shop.deleted(1, 9), shop.updated(1, 7))
     assert merchant.wait_messages(5) == {"processed": 3, "stale": 2}
     assert merchant.events() == {"user.created": 1, "user.updated": 1, "user.deleted": 1}
@@ -91,7 +88,7 @@ def test_an_older_change_never_undoes_a_newer_one_and_a_delete_stands(merchant: 
 
 
 def test_a_message_that_cannot_be_read_fails_alone(merchant: Merchant, shop: Shop, crm: Crm) -> None:
-    merchant.subscribe(crm.url("/"))
+    merchant.subscribe(crm, "/")
     poison = [shop.webhook("customers/create", {"id": None}), shop.webhook("customers/update", {"email": 5})]
     merchant.post(shop.created(1), poison[0], shop.created(2), poison[1], shop.created(3))
     assert merchant.wait_messages(5) == {"processed": 3, "failed": 2}
@@ -105,7 +102,7 @@ def test_a_message_that_cannot_be_read_fails_alone(merchant: Merchant, shop: Sho
 def test_a_rotated_secret_verifies_beside_the_old_one_within_a_second_of_being_set(
     merchant: Merchant, crm: Crm
 ) -> None:
-    merchant.subscribe(crm.url("/"))
+    merchant.subscribe(crm, "/")
     source_id, path, old = merchant.source("shopify", any_tenant=True)
     new = merchant.rotate(source_id)
     shops = [

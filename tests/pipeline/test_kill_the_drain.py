@@ -6,8 +6,8 @@ import random
 import pytest
 
 from shared import queues
+from tests.doubles.crm import Crm
 from tests.doubles.shop import Shop
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import Stack
 from tests.pipeline.waiting import until
@@ -18,7 +18,7 @@ WEBHOOKS = 10
 def test_k1_what_was_answered_200_survives_the_kill_of_the_ingress_and_of_the_queue(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    merchant.subscribe(crm.url("/"))
+    merchant.subscribe(crm, "/")
     stack.kill("worker-inbound")  # so that nothing is drained before the kill
     report = merchant.post(*(shop.created(number) for number in range(WEBHOOKS)))
     stack.kill("ingress")
@@ -36,8 +36,7 @@ def test_k1_what_was_answered_200_survives_the_kill_of_the_ingress_and_of_the_qu
 def test_a_drain_killed_in_its_transaction_leaves_nothing_of_it_and_the_next_does_it_whole(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm, table: str
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     with stack.locked(table) as is_stuck:
         report = merchant.post(*(shop.created(number) for number in range(WEBHOOKS)))
         until(is_stuck, what=f"the drain to write to {table}")
@@ -50,8 +49,7 @@ def test_a_drain_killed_in_its_transaction_leaves_nothing_of_it_and_the_next_doe
 def test_a_drain_killed_between_the_commit_and_the_acknowledgement_applies_nothing_twice(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     with stack.locked("deliveries") as is_stuck:
         report = merchant.post(*(shop.created(number) for number in range(WEBHOOKS)))
         until(is_stuck, what="the drain to write its last rows")
@@ -66,8 +64,7 @@ def test_a_drain_killed_between_the_commit_and_the_acknowledgement_applies_nothi
 def test_many_kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     customers, versions = 8, 40
     load = merchant.load(
         *(
@@ -104,8 +101,7 @@ def test_many_kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing
 def test_a_worker_killed_with_its_order_in_hand_is_replaced_without_a_hand(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     with stack.locked("messages") as is_stuck:
         report = merchant.post(*(shop.created(number) for number in range(WEBHOOKS)))
         until(is_stuck)

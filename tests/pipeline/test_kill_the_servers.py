@@ -1,7 +1,7 @@
 """`kill -9` of Valkey and of PostgreSQL under load, and a flush: all comes back by itself, and nothing is missing."""
 
+from tests.doubles.crm import Crm
 from tests.doubles.shop import Load, Shop, Webhook
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import PROCESSES, Stack
 from tests.pipeline.waiting import until
@@ -34,8 +34,7 @@ def _assert_all_arrive(stack: Stack, merchant: Merchant, crm: Crm, load: Load) -
 def test_k5_valkey_killed_twice_under_load_loses_nothing(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     load = merchant.load(*_sequences(shop))
     for threshold in (TOTAL // 5, TOTAL // 2):
         until(lambda threshold=threshold: load.accepted >= threshold)
@@ -46,8 +45,7 @@ def test_k5_valkey_killed_twice_under_load_loses_nothing(
 def test_k8_postgres_killed_under_load_is_not_missed_by_the_ingress_and_loses_nothing(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.trust("/", subscription.secret)
+    merchant.subscribe(crm, "/")
     load = merchant.load(*_sequences(shop))
     until(lambda: load.accepted >= TOTAL // 5)
     with stack.without_postgres():
@@ -65,11 +63,10 @@ def test_k8_postgres_killed_under_load_is_not_missed_by_the_ingress_and_loses_no
 def test_k6_a_flushed_valkey_loses_no_retry_and_knows_its_sources_again(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), retry_delay_seconds=2)
-    crm.trust("/", subscription.secret)
-    crm.script("/", *([500] * 4), 200)
+    merchant.subscribe(crm, "/", retry_delay_seconds=2)
+    crm.answer(*([500] * 4), 200, path="/")
     merchant.post(*(shop.created(number) for number in range(4)))
-    until(lambda: len(crm.receipts("/")) == 4)
+    until(lambda: len(crm.at("/")) == 4)
     stack.client.flushall()
     merchant.wait_delivered(4)
     assert sorted(crm.accepted_ids("/")) == merchant.event_ids()

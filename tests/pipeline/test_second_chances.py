@@ -10,8 +10,8 @@ from pathlib import Path
 from shared import replays, subscriptions
 from shared.clock import utc_now
 from shared.db.engine import transaction
+from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
-from tests.pipeline.crm import Crm
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import Stack
 from tests.pipeline.waiting import until
@@ -21,12 +21,11 @@ def test_k15_k23_retries_keep_the_schedule_the_id_and_the_body_and_take_a_fresh_
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
     delay = 1.0
-    subscription = merchant.subscribe(crm.url("/"), retry_attempts=3, retry_delay_seconds=delay)
-    crm.trust("/", subscription.secret)
-    crm.script("/", 500, 503, 500, 200)
+    subscription = merchant.subscribe(crm, "/", retry_attempts=3, retry_delay_seconds=delay)
+    crm.answer(500, 503, 500, 200, path="/")
     merchant.post(shop.created(1))
     merchant.wait_delivered(1)
-    receipts = crm.receipts("/")
+    receipts = crm.at("/")
     assert [receipt.webhook_id for receipt in receipts] == merchant.event_ids() * 4
     assert len({receipt.body for receipt in receipts}) == 1
     assert [receipt.headers["x-webhook-attempt"] for receipt in receipts] == ["1", "2", "3", "4"]
@@ -43,9 +42,8 @@ def test_k15_k23_retries_keep_the_schedule_the_id_and_the_body_and_take_a_fresh_
 def test_a_delivery_whose_schedule_ends_is_dead_and_a_replay_from_the_command_line_brings_it_home(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), retry_attempts=0)
-    crm.trust("/", subscription.secret)
-    crm.script("/", *([500] * 4), 200)
+    subscription = merchant.subscribe(crm, "/", retry_attempts=0)
+    crm.answer(*([500] * 4), 200, path="/")
     merchant.post(*(shop.created(number) for number in range(4)))
     until(lambda: merchant.deliveries() == {"dead": 4})
     command = [str(Path(sys.executable).with_name("crossdock")), "replay", "deliveries", "--json"]
@@ -54,7 +52,7 @@ def test_a_delivery_whose_schedule_ends_is_dead_and_a_replay_from_the_command_li
     assert run.returncode == 0, run.stderr.decode()
     merchant.wait_delivered(4)
     assert sorted(crm.accepted_ids("/")) == merchant.event_ids()
-    assert len(crm.receipts("/")) == 8  # each id twice: the CRM can tell that it is the same
+    assert len(crm.at("/")) == 8  # each id twice: the CRM can tell that it is the same
     jobs = stack.rows("SELECT * FROM replay_jobs WHERE filters::text LIKE :id", id=f"%{subscription.id}%")
     assert [(job.state, job.total, job.done, job.skipped, job.reason) for job in jobs] == [
         ("finished", 4, 4, 0, "the CRM is back")
@@ -64,7 +62,7 @@ def test_a_delivery_whose_schedule_ends_is_dead_and_a_replay_from_the_command_li
 def test_messages_replayed_through_the_transform_change_nothing_that_is_newer(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    merchant.subscribe(crm.url("/"))
+    merchant.subscribe(crm, "/")
     merchant.post(shop.created(1), shop.updated(1, 2), shop.webhook("customers/create", {"id": None}))
     assert merchant.wait_messages(3) == {"processed": 2, "failed": 1}
     with transaction(stack.engine) as connection:
@@ -88,16 +86,14 @@ def test_k17_k18_too_many_failures_disable_and_hold_and_a_release_sends_what_was
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
     count = 20
-    broken = merchant.subscribe(crm.url("/broken"), disable_after=5, disable_after_seconds=0, events=["user.*"])
-    witness = merchant.subscribe(crm.url("/witness"))
-    crm.trust("/broken", broken.secret)
-    crm.trust("/witness", witness.secret)
-    crm.script("/broken", 500)
+    broken = merchant.subscribe(crm, "/broken", disable_after=5, disable_after_seconds=0, events=["user.*"])
+    witness = merchant.subscribe(crm, "/witness")
+    crm.answer(500, path="/broken")
     merchant.post(*(shop.created(number) for number in range(count)))
     until(lambda: not merchant.deliveries(broken)["pending"] and not merchant.deliveries(broken)["leased"])
     assert merchant.deliveries(broken) == {"held": count}
     merchant.wait_delivered(count + 1, witness)
-    told = [json.loads(receipt.body) for receipt in crm.receipts("/witness")]
+    told = [json.loads(receipt.body) for receipt in crm.at("/witness")]
     [disabled] = [body["data"] for body in told if body["event"] == "subscription.disabled"]
     assert disabled["subscription"]["id"] == str(broken.id)
     alerts = stack.rows("SELECT kind FROM alerts WHERE subject_id = :id AND resolved_at IS NULL", id=broken.id)
@@ -105,7 +101,7 @@ def test_k17_k18_too_many_failures_disable_and_hold_and_a_release_sends_what_was
 
     merchant.post(shop.created(count))  # what comes meanwhile is held as well
     until(lambda: merchant.deliveries(broken) == {"held": count + 1})
-    crm.script("/broken", 200)
+    crm.answer(200, path="/broken")
     with transaction(stack.engine) as connection:
         _, moved = subscriptions.enable(connection, broken.id, account_id=merchant.account_id, now=utc_now())
     assert moved == count + 1
@@ -120,18 +116,18 @@ def test_k17_k18_too_many_failures_disable_and_hold_and_a_release_sends_what_was
 def test_k11_a_receiver_that_is_gone_is_disabled_at_once(
     stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"))
-    crm.script("/", 410)
+    subscription = merchant.subscribe(crm, "/")
+    crm.answer(410, path="/")
     merchant.post(shop.created(1))
     until(lambda: merchant.deliveries() and merchant.settled())
     row = stack.rows("SELECT active, disabled_reason FROM subscriptions WHERE id = :id", id=subscription.id)[0]
     assert (row.active, row.disabled_reason) == (False, "gone")
-    assert len(crm.receipts("/")) == 1
+    assert len(crm.at("/")) == 1
 
 
 def test_k10_retry_after_silences_the_lane(stack: Stack, merchant: Merchant, shop: Shop, crm: Crm) -> None:
-    subscription = merchant.subscribe(crm.url("/"), max_in_flight=1)
-    crm.script("/", crm.busy(retry_after="3"), 200)
+    subscription = merchant.subscribe(crm, "/", max_in_flight=1)
+    crm.answer(Answer(429, {"Retry-After": "3"}), 200, path="/")
     merchant.post(*(shop.created(number) for number in range(5)))
     merchant.wait_delivered(5)
     starts = stack.rows(
@@ -143,11 +139,10 @@ def test_k10_retry_after_silences_the_lane(stack: Stack, merchant: Merchant, sho
 def test_a_strict_subscription_is_sent_every_event_in_its_order_whatever_fails(
     merchant: Merchant, shop: Shop, crm: Crm
 ) -> None:
-    subscription = merchant.subscribe(crm.url("/"), ordering="strict", retry_delay_seconds=0.1)
-    crm.trust("/", subscription.secret)
-    crm.script("/", 200, 500, 503, 200, 500, 200)
+    merchant.subscribe(crm, "/", ordering="strict", retry_delay_seconds=0.1)
+    crm.answer(200, 500, 503, 200, 500, 200, path="/")
     merchant.post(shop.created(1), *(shop.updated(1, version) for version in range(1, 10)))
     merchant.wait_delivered(10)
     assert crm.accepted_ids("/") == merchant.event_ids()
-    tried = [receipt.webhook_id for receipt in crm.receipts("/")]
+    tried = [receipt.webhook_id for receipt in crm.at("/")]
     assert tried == sorted(tried)
