@@ -189,6 +189,8 @@ class Provider:
     has_tenants: bool = False
     # The headers that are a secret themselves (a static token) rather than a signature: never stored, never logged.
     secret_headers: Callable[[Source], tuple[str, ...]] = lambda _: ()
+    # Topics that no source can be told to leave out, for the law asks for them.
+    obligatory: frozenset[str] = frozenset()
     # What may be posted with; GET only for challenges.
     methods: tuple[str, ...] = ("POST",)
     # Whether requests may go to paths beneath the source's own, which then say what they are.

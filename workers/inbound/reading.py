@@ -126,11 +126,13 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
     listing, identity = reading.listing, reading.identity
     if listing is None or identity is None:
         return
-    if listing.allowed_topics is not None and identity.topic not in listing.allowed_topics:
+    provider = providers[listing.source.provider]
+    wanted = listing.allowed_topics
+    if wanted is not None and identity.topic not in wanted and identity.topic not in provider.obligatory:
         reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {identity.topic}")
         return
     try:
-        outcome = providers[listing.source.provider].transform(identity, reading.payload, listing.source)
+        outcome = provider.transform(identity, reading.payload, listing.source)
         if outcome.ignored is not None:
             reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
             return

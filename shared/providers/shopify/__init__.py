@@ -77,4 +77,5 @@ SHOPIFY = Provider(
     sign=sign,
     check_settings=lambda settings: options.problems(ShopifyOptions, settings),
     has_tenants=True,
+    obligatory=frozenset(("customers/data_request", "customers/redact", "shop/redact")),
 )
