@@ -217,6 +217,16 @@ class Stack:
         os.kill(self.servers.pid(name), signal.SIGKILL)
 
     @contextlib.contextmanager
+    def frozen_valkey(self) -> Iterator[None]:
+        """Valkey takes connections and commands while open, and answers none until it ends."""
+        pid = self.servers.pid("valkey")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
     def without_postgres(self) -> Iterator[None]:
         """Kill PostgreSQL and keep it down while open."""
         self.servers.may_return.clear()
@@ -247,6 +257,10 @@ class Stack:
     def _beats(self) -> bool:
         """Whether a tick came since beat was started."""
         return float(self.client.get(queues.BEAT) or 0) >= int(self._started["beat"])
+
+    def inbox_length(self) -> int:
+        """How many accepted messages are not acknowledged yet."""
+        return sum(int(self.client.xlen(queues.inbox(shard))) for shard in range(self.settings.inbox_shards))
 
     # The database
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared import queues
 from shared.clock import utc_now
 from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
@@ -76,4 +75,4 @@ def test_k25_a_drain_and_a_dispatcher_that_are_ahead_apply_and_send_once(
         assert merchant.deliveries() == {"delivered": 3}
         assert sorted(crm.accepted_ids("/")) == merchant.event_ids()
         assert _lane(stack, subscription) == (3, 0)
-        assert not stack.client.xlen(queues.inbox(0))
+        assert stack.inbox_length() == 0

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from shared import queues
 from tests.doubles.crm import Crm
 from tests.doubles.shop import Shop
 from tests.pipeline.merchant import Merchant
@@ -42,7 +41,7 @@ def test_a_drain_killed_in_its_transaction_leaves_nothing_of_it_and_the_next_doe
         until(is_stuck, what=f"the drain to write to {table}")
         assert stack.kill_child("worker-inbound")
         assert merchant.messages() == {}
-        assert inbox_length(stack) == WEBHOOKS
+        assert stack.inbox_length() == WEBHOOKS
     _assert_whole(stack, merchant, crm, len(report.accepted))
 
 
@@ -56,7 +55,7 @@ def test_a_drain_killed_between_the_commit_and_the_acknowledgement_applies_nothi
         stack.client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
     committed = until(lambda: merchant.messages().total(), what="the commit")
     assert stack.kill_child("worker-inbound")
-    assert inbox_length(stack) == WEBHOOKS >= committed
+    assert stack.inbox_length() == WEBHOOKS >= committed
     stack.client.execute_command("CLIENT", "UNPAUSE")
     _assert_whole(stack, merchant, crm, len(report.accepted))
 
@@ -82,7 +81,7 @@ def test_many_kills_at_random_moments_under_load_lose_nothing_and_repeat_nothing
         )
     report = load.finish()
     assert len(report.accepted) == total
-    until(lambda: inbox_length(stack) == 0, what="the inbox to be empty")
+    until(lambda: stack.inbox_length() == 0, what="the inbox to be empty")
     merchant.wait_delivered(total)
     # The chain of changes is whole: every version follows the one before, so none was lost, repeated or swapped.
     assert merchant.messages() == {"processed": total}
@@ -110,14 +109,9 @@ def test_a_worker_killed_with_its_order_in_hand_is_replaced_without_a_hand(
     _assert_whole(stack, merchant, crm, len(report.accepted))
 
 
-def inbox_length(stack: Stack) -> int:
-    """How many accepted messages are not acknowledged yet."""
-    return sum(int(stack.client.xlen(queues.inbox(shard))) for shard in range(stack.settings.inbox_shards))
-
-
 def _assert_whole(stack: Stack, merchant: Merchant, crm: Crm, count: int) -> None:
     assert count == WEBHOOKS
-    until(lambda: inbox_length(stack) == 0, what="the inbox to be empty")
+    until(lambda: stack.inbox_length() == 0, what="the inbox to be empty")
     merchant.wait_delivered(count)
     assert merchant.messages() == {"processed": count}
     assert merchant.events() == {"user.created": count}

@@ -1,5 +1,7 @@
 """`kill -9` of Valkey and of PostgreSQL under load, and a flush: all comes back by itself, and nothing is missing."""
 
+import requests
+
 from tests.doubles.crm import Crm
 from tests.doubles.shop import Load, Shop, Webhook
 from tests.pipeline.merchant import Merchant
@@ -72,3 +74,23 @@ def test_k6_a_flushed_valkey_loses_no_retry_and_knows_its_sources_again(
     assert sorted(crm.accepted_ids("/")) == merchant.event_ids()
     until(lambda: merchant.post(shop.created(9)).accepted, 90, what="the ingress to know the source")
     merchant.wait_delivered(5)
+
+
+def test_a_queue_that_answers_too_late_is_a_503_and_the_retry_of_what_it_took_all_the_same_is_a_repeat(
+    stack: Stack, merchant: Merchant, shop: Shop, crm: Crm
+) -> None:
+    merchant.subscribe(crm, "/")
+    webhook = shop.created(1)
+    with stack.frozen_valkey():
+        reply = requests.post(
+            stack.ingress_url + webhook.path, data=webhook.body, headers=dict(webhook.headers), timeout=20
+        )
+    assert reply.status_code == 503
+    assert int(reply.headers["Retry-After"]) > 0
+    assert merchant.post(webhook).accepted
+    merchant.wait_delivered(1)
+    until(lambda: merchant.messages().total() >= 1 and stack.inbox_length() == 0)
+    assert merchant.messages()["processed"] == 1
+    assert set(merchant.messages()) <= {"processed", "duplicate"}
+    assert merchant.events() == {"user.created": 1}
+    assert crm.accepted_ids("/") == merchant.event_ids()
