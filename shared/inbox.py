@@ -174,6 +174,18 @@ class Inbox:
         except redis.RedisError as error:
             raise QueueUnavailable(str(error)) from error
 
+    def others_wait(self, shard: int) -> bool:
+        """Whether a drain order for any other shard is on its way.
+
+        Raises:
+            QueueUnavailable: Valkey cannot be reached.
+        """
+        flags = [queues.drain_wake(other) for other in range(self.shards) if other != shard]
+        try:
+            return bool(flags) and bool(self.client.exists(*flags))
+        except redis.RedisError as error:
+            raise QueueUnavailable(str(error)) from error
+
     def _read(self, stream: str, consumer: str, after: str, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
         answer: Any = self.client.xreadgroup(queues.GROUP, consumer, {stream: after}, count=count)
         if not answer:

@@ -61,3 +61,15 @@ def wake_dispatch(settings: Settings, client: valkey.Client) -> bool:
     except redis.RedisError:
         return False
     return bool(raised) and send(settings, queues.DISPATCH)
+
+
+def wake_drain(settings: Settings, client: valkey.Client, shard: int) -> bool:
+    """Order a drain of the shard unless one is on its way; whether one was sent.
+
+    A Valkey that is down is no error here: the messages are in the stream, and beat asks again.
+    """
+    try:
+        raised = client.set(queues.drain_wake(shard), "1", nx=True, ex=queues.WAKE_SECONDS)
+    except redis.RedisError:
+        return False
+    return bool(raised) and send(settings, queues.DRAIN, shard)

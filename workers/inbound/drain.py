@@ -30,13 +30,15 @@ from workers.inbound.shard_lock import shard_lock
 # A batch keeps some 20,000 objects alive until it is committed. Below that the collector walks them again and again and
 # finds nothing: a quarter of the drain's time.
 _COLLECT_AFTER_OBJECTS = 50_000
+# After this a shard gives way to those whose orders wait: one that is never quite empty must not starve the others.
+TURN_SECONDS = 0.05
 LISTINGS_SECONDS = 1.0  # how long the sources are believed, as in the ingress
 
 _log = logs.get("inbound")
 
 
 def drain(context: Context, shard: int, *, clock: Callable[[], datetime] = utc_now) -> dict[str, int]:
-    """Drain the shard until it is empty or the time of one order is over; counts of what was done.
+    """Drain the shard until it is empty, its turn or the time of one order is over; counts of what was done.
 
     Safe to call at any time and from anywhere: only one drain works on a shard, the others return at once. With
     PostgreSQL or Valkey down it returns what it got done, and beat asks again.
@@ -49,8 +51,8 @@ def drain(context: Context, shard: int, *, clock: Callable[[], datetime] = utc_n
         # may have found the lock still taken.
         while run.drain_once() and context.inbox.length(shard) > 0:
             pass
-        if run.is_over and context.inbox.length(shard) > 0:
-            orders.send(context.settings, queues.DRAIN, shard)
+        if (run.is_over or run.gave_way) and context.inbox.length(shard) > 0:
+            orders.wake_drain(context.settings, context.client, shard)
     except (QueueUnavailable, OperationalError, InterfaceError, PoolTimeout) as error:
         _log.warning("inbound.interrupted", shard=shard, error=str(error).partition("\n")[0])
     if run.taken:
@@ -67,6 +69,8 @@ class _Run:
         self.clock = clock
         self.taken = 0
         self.tally = Tally()
+        self.gave_way = False
+        self._turn_until = time.monotonic() + TURN_SECONDS
         self._deadline = time.monotonic() + context.settings.dispatch_run_seconds
         self._listings: Mapping[UUID, Listing] = {}
         self._listings_until = 0.0
@@ -79,7 +83,7 @@ class _Run:
         return {"taken": self.taken, **self.tally.as_dict()}
 
     def drain_once(self) -> bool:
-        """Drain until a look finds nothing; whether anything was done, and there is time to look again."""
+        """Drain until a look finds nothing or others are to have their turn; whether to look again."""
         before = self.taken
         with shard_lock(self.context.engine, self.shard) as connection:
             while connection is not None and not self.is_over:
@@ -87,7 +91,10 @@ class _Run:
                 if not entries:
                     break
                 self._drain_batch(connection, entries)
-        return self.taken > before and not self.is_over
+                if time.monotonic() >= self._turn_until and self.context.inbox.others_wait(self.shard):
+                    self.gave_way = True
+                    break
+        return self.taken > before and not self.is_over and not self.gave_way
 
     def _drain_batch(self, connection: Connection, entries: list[Entry]) -> None:
         now = self.clock()
