@@ -14,7 +14,7 @@ from bench.load import Load
 from bench.procs import Meter
 from bench.rig import Receiver, Sent, receiving, send
 from bench.seed import make_world
-from bench.stack import PROCESSES, Stack, free_port
+from bench.stack import Stack, free_port, procfile
 
 SETTLE_SECONDS = 90.0  # past the retry delay of one that failed by chance
 OPEN_FIRST = 10_000_000  # the open loop's numbers begin here: customers of their own
@@ -42,7 +42,7 @@ def measure(
     port = free_port()
     with receiving(stack.folder, port) as receiver:
         world = make_world(stack, urls=[[receiver.url(number)] for number in range(accounts)])
-        stack.start(*PROCESSES)
+        stack.start(*procfile())
         try:
             load = Load(
                 port=stack.ingress_port,

@@ -10,7 +10,7 @@ from bench.fullway import settle
 from bench.procs import Meter
 from bench.rig import Receiver, receiving
 from bench.seed import World, make_backlog, make_world
-from bench.stack import PROCESSES, Stack, free_port
+from bench.stack import Stack, free_port, procfile
 from bench.stages import arrivals
 
 ENGINE = "worker-delivery"
@@ -73,7 +73,7 @@ def _shallow(stack: Stack, receiver: Receiver, world: World, size: int, sample: 
 def _deep(stack: Stack, receiver: Receiver, world: World, size: int, sample: int) -> Cost:
     """One backlog of `size`, of which the first `sample` are measured; every process of the Procfile runs."""
     make_backlog(stack, world, size)
-    stack.start(*PROCESSES)
+    stack.start(*procfile())
     arrivals(stack, receiver, WARM_UP)
     before = receiver.count
     with Meter(stack.pids()) as meter:

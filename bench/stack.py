@@ -34,7 +34,6 @@ from shared.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 15.0
 START_SECONDS = 30.0
-PROCESSES = ("ingress", "console", "worker-inbound", "worker-delivery", "worker-sync", "beat", "flower")
 
 
 def free_port() -> int:

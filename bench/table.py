@@ -33,8 +33,8 @@ def show(content: Mapping[str, Any], console: Console) -> None:
         ("ack", "due - acknowledged"),
         ("accepted_to_delivered", "acknowledged - received"),
         ("naive_accepted_to_delivered", "the same, naive at its peak"),
-        ("healthy_none_dead", "the same, nine tenths, all well"),
-        ("healthy_some_dead", "the same, nine tenths, one tenth dead"),
+        ("healthy_none_dead", "the same, healthy 90 %, none dead"),
+        ("healthy_some_dead", "the same, healthy 90 %, 10 % dead"),
     ):
         figures = content["latency_ms"].get(name) or {}
         table.add_row(label, *(f"{figures.get(key, 0):,.1f}" for key in ("p50", "p90", "p99", "max")))
@@ -69,7 +69,7 @@ def show(content: Mapping[str, Any], console: Console) -> None:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", min_width=70)
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="right")
     return table
