@@ -69,6 +69,11 @@ class Settings(BaseSettings):
     refusals_kept: int = Field(
         10_000, ge=0, le=1_000_000, description="Refused requests kept for a look, newest first."
     )
+    sns_stand_in: Path | None = Field(
+        None,
+        description="Folder of a stand-in for Amazon SNS, whose messages are believed beside Amazon's; for `simulate`, "
+        "the demo and tests, never where real webhooks come in.",
+    )
 
     # Shipping out.
     delivery_in_flight: int = Field(100, ge=1, le=1000, description="Requests one dispatcher keeps in flight.")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 
 import orjson
@@ -28,6 +28,7 @@ from shared.providers.contract import Evidence, Provider, Refusal, Reply, Reques
 from shared.providers.registry import PROVIDERS
 from shared.settings import Settings, current
 from web import wsgi
+from web.certificates import Certificates
 from web.listings import Listings
 
 PREFIX = "/api/webhooks/"
@@ -39,6 +40,7 @@ ALIASES: Mapping[str, str] = {
     "/shopify/webhook": "shopify",
     "/facebook/webhook": "facebook",
 }
+PATH_PARTS = 6  # of a source's path, at most
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
 HEADERS_OF_STATUS = {
@@ -57,6 +59,7 @@ class Ingress:
         self.client = valkey.connect(settings.redis_url, timeout_seconds=settings.queue_timeout_seconds)
         self.inbox = Inbox(self.client, shards=settings.inbox_shards)
         self.listings = Listings(self.client, ring, clock=clock)
+        self.certificates = Certificates(settings)
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
     def start(self) -> None:
@@ -83,7 +86,7 @@ class Ingress:
         if by_path is None:
             return error(503, "queue_unavailable", "The sources are not known yet.")
         received = wsgi.bodiless(environ, self.settings.public_url)
-        listing = by_path.get(name)
+        listing = by_path.get(name) or above(by_path, name)
         if listing is None:
             return self._refuse(Refusal("source_unknown", "There is no such source.", 404), received, None)
         body = wsgi.read_body(environ, self.settings.max_body_bytes)
@@ -101,7 +104,8 @@ class Ingress:
             return Refusal("source_inactive", "The source is switched off.", 403)
         if received.method not in provider.methods:
             return Refusal("method_refused", f"{received.method} is not accepted here.", 405)
-        evidence = Evidence(self.clock())
+        now = self.clock()
+        evidence = Evidence(now, partial(self.certificates.get, now=now))
         challenge = provider.challenge(received, listing.source, evidence) if provider.challenge else None
         if isinstance(challenge, Refusal):
             return challenge
@@ -167,6 +171,16 @@ class Ingress:
         if answers and self.listings.by_path is not None:
             return json(200, b'{"status":"ok"}')
         return error(503, "queue_unavailable", "The queue does not answer, or the sources are not known yet.")
+
+
+def above(by_path: Mapping[str, Listing], name: str) -> Listing | None:
+    """The source with the longest path that `name` is beneath, when its provider takes such paths."""
+    parts = name.split("/", PATH_PARTS)[:PATH_PARTS]
+    for count in range(len(parts), 0, -1):
+        if listing := by_path.get("/".join(parts[:count])):
+            provider = PROVIDERS.get(listing.source.provider)
+            return listing if provider is not None and provider.subpaths else None
+    return None
 
 
 def json(status: int, body: bytes) -> Response:

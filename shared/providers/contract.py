@@ -101,7 +101,8 @@ class Evidence:
     """What verification needs beside the request: the instant, and public keys by URL where a scheme has them."""
 
     now: datetime
-    certificate: Callable[[str], bytes] | None = None  # PEM by vetted URL; raises EgressRefused or OSError
+    # The certificate (PEM) published at a URL that the provider has vetted, its chain checked, or why there is none.
+    certificate: Callable[[str], bytes | Refusal] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,8 @@ class Provider:
     topics: tuple[str, ...]
     # The headers a genuine request of this provider carries, signature included.
     sign: Callable[[Sample], list[tuple[str, str]]]
+    # The body that a sample's body travels in, for a provider that signs inside the body. None: it travels bare.
+    envelope: Callable[[Sample], bytes] | None = None
     # Tried before verify: a challenge (GET or POST) that is answered rather than queued. None: nothing special.
     challenge: Callable[[Request, Source, Evidence], Reply | Refusal | None] | None = None
     # Tried after verify, with the message's id, for providers that expect their own words back or that ask a
@@ -197,3 +200,7 @@ class Provider:
     subpaths: bool = False
     # How a genuine request goes out: its method, and its path beneath the source's own ("" or "/...").
     call: Callable[[Sample], tuple[str, str]] = lambda _: ("POST", "")
+
+    def post(self, sample: Sample) -> tuple[list[tuple[str, str]], bytes]:
+        """The headers and the body of a genuine request that brings a sample."""
+        return self.sign(sample), self.envelope(sample) if self.envelope else sample.body

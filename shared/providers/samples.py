@@ -15,7 +15,11 @@ from uuid import UUID
 import orjson
 
 from shared.clock import to_json
+from shared.providers import amazon_samples as amazon
+from shared.providers import market_samples as markets
+from shared.providers import messenger_samples as messengers
 from shared.providers.contract import JSON
+from shared.providers.flipkart import samples as flipkart
 from shared.providers.people import CITIES, person
 from shared.providers.shopify import samples as shopify
 
@@ -25,7 +29,13 @@ VARIANT = "--"  # customers_create--older.json
 # Settings that make each provider's samples mean something; the conformance tests run with them.
 SETTINGS: Mapping[str, dict[str, JSON]] = {
     "shopify": {},
+    "amazon": dict(amazon.SETTINGS),
     "robaws": {},
+    "flipkart": {},
+    "selloship": {},
+    "myntra": {},
+    "manychat": {},
+    "facebook": {"verifyToken": "only-for-samples"},
     "generic": {
         "preset": "standard-webhooks",
         "user": {
@@ -145,8 +155,15 @@ _TENANT_FIELDS: Mapping[str, str] = {"shopify": "shop_domain"}
 
 _MAKERS: Mapping[tuple[str, str], Callable[[str, int, datetime], JSON]] = {
     **{("shopify", topic): maker for topic, maker in shopify.MAKERS.items()},
+    **{("amazon", topic): maker for topic, maker in amazon.MAKERS.items()},
     ("robaws", "client.created"): _robaws_client,
     ("robaws", "client.updated"): _robaws_client,
+    **{("robaws", topic): maker for topic, maker in markets.ROBAWS_ARTICLES.items()},
+    **{("flipkart", topic): maker for topic, maker in flipkart.MAKERS.items()},
+    **{("selloship", topic): maker for topic, maker in markets.SELLOSHIP.items()},
+    **{("myntra", topic): maker for topic, maker in markets.MYNTRA.items()},
+    **{("manychat", topic): maker for topic, maker in messengers.MANYCHAT.items()},
+    **{("facebook", topic): maker for topic, maker in messengers.FACEBOOK.items()},
     ("generic", "contact.created"): _generic_contact,
     ("generic", "contact.updated"): _generic_contact,
     ("generic", "contact.deleted"): _generic_contact,

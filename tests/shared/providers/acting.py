@@ -9,6 +9,7 @@ import orjson
 from shared.providers import samples
 from shared.providers.contract import Evidence, Headers, Identity, Outcome, Provider, Refusal, Request, Sample, Source
 from shared.providers.registry import PROVIDERS
+from tests.doubles import sns
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 SECRET = b"whsec_" + b"Zm9yIHRlc3RzIG9ubHksIDI0IGJ5dGVz"
@@ -17,6 +18,13 @@ OTHER = b"whsec_" + b"YW5vdGhlciBzZWNyZXQgb2YgdGVzdHMu"
 USER = samples.SETTINGS["generic"]["user"]
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, samples.SETTINGS[name]) for name in PROVIDERS},
+    # Its dates count for a day, unless a source says less.
+    "flipkart": ("flipkart", {"toleranceSeconds": 3600}),
+    "flipkart-hmac": ("flipkart", {"verification": "hmac"}),
+    "selloship-token": ("selloship", {"verification": "token"}),
+    "myntra-hmac": ("myntra", {"verification": "hmac"}),
+    "manychat-header": ("manychat", {"scheme": {"header": "X-ManyChat-Token", "prefix": ""}}),
+    "amazon-v1": ("amazon", samples.SETTINGS["amazon"] | {"signatureVersions": ["1"]}),
     **{f"generic-{preset}": ("generic", {"preset": preset, "user": USER}) for preset in ("svix", "stripe", "github")},
     "generic-slack": ("generic", {"preset": "slack", "topic": {"json": "type"}, "user": USER}),
     "generic-hmac": ("generic", {"preset": "hmac", "topic": {"json": "type"}, "user": USER}),
@@ -59,16 +67,35 @@ class Actor:
             "url": "https://hooks.example.com/api/webhooks/x",
             "settings": self.source.settings,
         }
-        return Sample(**(given | more))
+        given |= more
+        if self.signs_inside:
+            given["secret"] = sns.private_key(given["secret"])
+        sample = Sample(**given)
+        return replace(sample, url=f"{sample.url}{self.provider.call(sample)[1]}")
+
+    @property
+    def signs_inside(self) -> bool:
+        """Whether the signature stands in the body, made with a private key."""
+        return self.provider.envelope is not None
 
     def request(self, sample: Sample, headers: list[tuple[str, str]] | None = None) -> Request:
-        pairs = self.provider.sign(sample) if headers is None else headers
-        return Request("POST", "/api/webhooks/x", Headers(pairs), sample.body, url=sample.url)
+        method, beneath = self.provider.call(sample)
+        pairs, body = self.provider.post(sample)
+        headers = pairs if headers is None else headers
+        return Request(method, f"/api/webhooks/x{beneath}", Headers(headers), body, url=sample.url)
+
+    @property
+    def covers_the_body(self) -> bool:
+        """Whether the proof depends on the body; a token's does not, nor FKLOGIN's."""
+        sample = self.sample()
+        return self.signs_inside or self.provider.sign(sample) != self.provider.sign(replace(sample, body=b"{}"))
 
     def verify(
         self, request: Request, *, now: datetime = NOW, secrets: tuple[bytes, ...] = (SECRET,)
     ) -> Refusal | None:
-        return self.provider.verify(request, replace(self.source, secrets=secrets), Evidence(now))
+        return self.provider.verify(
+            request, replace(self.source, secrets=secrets), Evidence(now, sns.certificates(secrets))
+        )
 
     def understand(self, request: Request) -> tuple[Identity, Outcome]:
         payload = orjson.loads(request.body)
@@ -89,6 +116,8 @@ def signature_header(actor: Actor, sample: Sample) -> str:
 
 def is_timed(actor: Actor, sample: Sample) -> bool:
     """Whether the signature holds for a while only."""
+    if actor.signs_inside:
+        return True
     header = signature_header(actor, sample)
     later = dict(actor.provider.sign(replace(sample, now=NOW + timedelta(days=1))))
     return later[header] != dict(actor.provider.sign(sample))[header]

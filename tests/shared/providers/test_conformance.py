@@ -18,8 +18,16 @@ from tests.shared.providers.acting import CASES, NOW, OTHER, SECRET, Actor, acto
 PAYLOADS = [(case, payload) for case in CASES for payload in samples.stored(CASES[case][0])]
 
 
+IN_HEADERS = [case for case in CASES if not actor(case).signs_inside]  # the others sign inside the body
+
+
 @pytest.fixture(params=list(CASES))
 def act(request: pytest.FixtureRequest) -> Actor:
+    return actor(request.param)
+
+
+@pytest.fixture(params=IN_HEADERS)
+def by_header(request: pytest.FixtureRequest) -> Actor:
     return actor(request.param)
 
 
@@ -40,23 +48,32 @@ def test_a_genuine_request_is_accepted(act):
     assert act.verify(act.request(act.sample())) is None
 
 
-def test_k3_a_flipped_byte_is_refused(act):
+def test_k3_a_flipped_byte_is_refused_wherever_the_body_is_covered(act):
     sample = act.sample()
     request = act.request(sample)
-    for place in (0, len(sample.body) // 2, len(sample.body) - 1):
-        body = bytearray(sample.body)
+    for place in (0, len(request.body) // 2, len(request.body) - 1):
+        body = bytearray(request.body)
         body[place] ^= 1
         refusal = act.verify(replace(request, body=bytes(body)))
+        if not act.covers_the_body:
+            assert refusal is None
+            continue
         assert refusal is not None
-        assert refusal.code == "signature_mismatch"
+        # A signature inside a body that cannot be read is none.
+        assert refusal.code == "signature_mismatch" or (act.signs_inside and refusal.code == "signature_malformed")
         assert refusal.status == 401
 
 
 def test_k3_a_missing_signature_is_refused(act):
     sample = act.sample()
-    name = signature_header(act, sample)
-    headers = [pair for pair in act.provider.sign(sample) if pair[0] != name]
-    refusal = act.verify(act.request(sample, headers))
+    request = act.request(sample)
+    if act.signs_inside:
+        body = {name: value for name, value in orjson.loads(request.body).items() if name != "Signature"}
+        refusal = act.verify(replace(request, body=orjson.dumps(body)))
+    else:
+        name = signature_header(act, sample)
+        headers = [pair for pair in act.provider.sign(sample) if pair[0] != name]
+        refusal = act.verify(act.request(sample, headers))
     assert refusal is not None
     assert refusal.code == "signature_missing"
 
@@ -83,44 +100,45 @@ def test_a_stale_or_future_timestamp_is_refused_where_one_is_signed(act):
     request = act.request(sample)
     timed = is_timed(act, sample)
     for now, code in (
-        (NOW + timedelta(hours=1), "timestamp_expired"),
+        (NOW + timedelta(hours=2), "timestamp_expired"),
         (NOW - timedelta(hours=1), "timestamp_in_future"),
     ):
         refusal = act.verify(request, now=now)
         assert (refusal.code if refusal else None) == (code if timed else None)
 
 
-def test_a_repeated_signature_header_is_refused(act):
-    sample = act.sample()
-    pairs = act.provider.sign(sample)
-    name = signature_header(act, sample)
+def test_a_repeated_signature_header_is_refused(by_header):
+    sample = by_header.sample()
+    pairs = by_header.provider.sign(sample)
+    name = signature_header(by_header, sample)
     value = dict(pairs)[name]
-    refusal = act.verify(act.request(sample, [*pairs, (name, value)]))
+    refusal = by_header.verify(by_header.request(sample, [*pairs, (name, value)]))
     assert refusal is not None
     assert refusal.code == "header_duplicated"
 
 
-def test_a_repeated_signature_header_folded_by_wsgi_is_refused(act):
-    sample = act.sample()
-    name = signature_header(act, sample)
-    pairs = [(key, f"{value},{value}" if key == name else value) for key, value in act.provider.sign(sample)]
-    refusal = act.verify(act.request(sample, pairs))
+def test_a_repeated_signature_header_folded_by_wsgi_is_refused(by_header):
+    sample = by_header.sample()
+    name = signature_header(by_header, sample)
+    pairs = [(key, f"{value},{value}" if key == name else value) for key, value in by_header.provider.sign(sample)]
+    refusal = by_header.verify(by_header.request(sample, pairs))
     assert refusal is not None
     assert refusal.code in ("header_duplicated", "signature_malformed")
 
 
-def test_two_spellings_of_the_signature_header_are_refused(act):
-    sample = act.sample()
-    pairs = act.provider.sign(sample)
-    name = signature_header(act, sample)
-    refusal = act.verify(act.request(sample, [*pairs, (name.replace("-", "_"), dict(pairs)[name])]))
+def test_two_spellings_of_the_signature_header_are_refused(by_header):
+    sample = by_header.sample()
+    pairs = by_header.provider.sign(sample)
+    name = signature_header(by_header, sample)
+    other = name.replace("-", "_") if "-" in name else name.replace("_", "-")
+    refusal = by_header.verify(by_header.request(sample, [*pairs, (other, dict(pairs)[name])]))
     assert refusal is not None
-    assert refusal.code == "header_ambiguous"
+    assert refusal.code == ("header_duplicated" if other == name else "header_ambiguous")
 
 
 @given(data=st.data())
 def test_any_signature_header_is_judged_and_never_raises(data):
-    act = actor(data.draw(st.sampled_from(list(CASES))))
+    act = actor(data.draw(st.sampled_from(IN_HEADERS)))
     sample = act.sample()
     name = data.draw(st.sampled_from([name for name, _ in act.provider.sign(sample) if name != "Content-Type"]))
     value = data.draw(
@@ -190,9 +208,10 @@ def test_a_topic_nobody_handles_is_ignored_and_not_an_error(act):
     sample = act.sample(number=3)
     body = orjson.loads(sample.body)
     body |= {"event": "invoice.paid", "type": "invoice.paid"}
+    body |= {name: "invoice.paid" for name in ("NotificationType", "eventType", "object") if name in body}
     changed = replace(sample, topic="invoice/paid", body=orjson.dumps(body))
     identity, outcome = act.understand(act.request(changed))
-    assert identity.topic in ("invoice/paid", "invoice.paid")
+    assert identity.topic not in act.provider.topics
     assert outcome.ignored
     assert not outcome.changes
 
