@@ -42,9 +42,9 @@ _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
 # Topics that an app may well be subscribed to, and why they change nothing here.
 _SAID_ELSEWHERE: Final[Mapping[str, str]] = {
     "orders/edited": "orders/updated tells the edited order whole",
-    "shop/update": "the sync reads the shop itself",
-    "customers/tags_added": "tags are read by the sync: one webhook tells only a part of them",
-    "customers/tags_removed": "tags are read by the sync: one webhook tells only a part of them",
+    "shop/update": "no record is about the shop itself",
+    "customers/tags_added": "it tells a part of the tags only, and a user's are kept whole",
+    "customers/tags_removed": "it tells a part of the tags only, and a user's are kept whole",
     "customers/purchasing_summary": "sums follow from the orders",
     "customers/enable": "customers/update tells the customer whole",
     "customers/disable": "customers/update tells the customer whole",
