@@ -95,6 +95,11 @@ class RecordKind:
         object.__setattr__(self, "has_tag_objects", any(one.form is Form.TAGS for one in self.fields))
         object.__setattr__(self, "personal", frozenset(one.name for one in self.fields if one.personal))
 
+    @property
+    def plural(self) -> str:
+        """What the API's paths and the commands call them."""
+        return "inventory" if self.name == "inventory" else self.table
+
 
 def camel(name: str) -> str:
     """A column's name as our JSON has it."""

@@ -10,25 +10,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from shared.clock import to_json
 from shared.db.tables import RECORD_TABLES
 from shared.errors import NotFound
-from shared.record_json import deleted_record_json, record_json
+from shared.record_json import record_json, value_json
 from shared.record_kinds import RecordKind
-from shared.users import deleted_user_json, user_json
+from shared.users import user_json
 
 LIMIT_DEFAULT = 50
 
 
 def shown(kind: RecordKind, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON of a row as it stands: whole, or of a tombstone what may be told of it."""
-    is_gone = row["deleted_at"] is not None
-    if kind.name == "user":
-        return deleted_user_json(row) if is_gone else user_json(row)
-    found = deleted_record_json(row) if is_gone else record_json(kind, row)
-    if row["redacted_at"] is not None:
-        found["redactedAt"] = to_json(row["redacted_at"])
-    return found
+    """The JSON of a row as it stands: of a tombstone with all its fields blank, and when it was deleted or redacted."""
+    found = user_json(row) if kind.name == "user" else record_json(kind, row)
+    return {**found, "deletedAt": value_json(row["deleted_at"]), "redactedAt": value_json(row["redacted_at"])}
 
 
 def list_records(

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from shared.db.engine import transaction
 from shared.db.tables import events
 from shared.errors import NotFound
+from shared.event_schemas import event_schema
 from shared.event_types import CATALOGUE
 from shared.ids import floor_id
 from shared.states import Role
@@ -77,6 +78,7 @@ class EventKind(Shape):
     description: str
     reserved: bool = Field(description="It may be subscribed to already, but nothing emits it yet.")
     data: dict[str, Any] = Field(description="An example of the envelope's `data`.")
+    json_schema: dict[str, Any] = Field(alias="schema", description="The JSON Schema of the whole envelope.")
 
 
 class EventTypesAnswer(Answer):
@@ -122,9 +124,17 @@ def get_event(path: IdPath) -> Response:
 @api.get("/event-types", responses={"200": EventTypesAnswer})
 @needs(Role.VIEWER, Account.ANY)
 def list_event_types() -> Response:
-    """List every event type, with an example of each."""
+    """List every event type, with its JSON Schema and an example of each."""
     kinds = [
-        EventKind(type=name, description=kind.description, reserved=kind.reserved, data=dict(kind.data))
+        EventKind.model_validate(
+            {
+                "type": name,
+                "description": kind.description,
+                "reserved": kind.reserved,
+                "data": kind.data,
+                "schema": event_schema(name),
+            }
+        )
         for name, kind in CATALOGUE.items()
     ]
     return answer(EventTypesAnswer(event_types=kinds))

@@ -13,6 +13,7 @@ from shared.ids import new_id
 from shared.keys import authenticate
 from shared.states import ROLE_RANK, Role
 from tests.web.api.conftest import World
+from tests.web.api.record_rows import one_of_each
 from web import auth
 from web.auth import Account
 
@@ -22,6 +23,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "sources.create_source": {"provider": "shopify", "path": "made/by/test"},
     "integrations.create_integration": {"sourceId": str(new_id()), "externalId": "x"},
     "replays.create_replay": {"target": "deliveries"},
+    "privacy.ask_export": {"provider": "shopify", "customer": "7"},
+    "privacy.ask_erasure": {"provider": "shopify", "customer": "7"},
     "keys.create_key": {"name": "n"},
     "accounts.create_account": {"slug": "made"},
     "accounts.update_account": {"title": "Made"},
@@ -73,6 +76,7 @@ def records(world: World) -> dict[str, UUID]:
         "alerts": alert,
         "keys": UUID(key["id"]),
         "accounts": world.acme,
+        **one_of_each(world.engine, world.acme, now=world.clock()),
     }
 
 
