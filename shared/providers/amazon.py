@@ -105,7 +105,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
         delivery_id = reading.optional_text(body, "MessageId") or request.headers.get(SQS_ID_HEADER)
         key = _key("sns", delivery_id) if delivery_id else reading.unique_key(None, request.body)
     return Identity(
-        topic=notification.type if notification else str(kind or "unknown"),
+        topic=notification.type if notification else kind if isinstance(kind, str) and kind else "unknown",
         key=key,
         delivery_id=delivery_id,
         tenant=notification.seller if notification else "",

@@ -69,7 +69,7 @@ def read(body: bytes) -> Envelope | Refusal:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:
         return Refusal("signature_malformed", "The body is not an SNS message.")
-    if not isinstance(given, dict) or given.get("Type") not in _SIGNED:
+    if not isinstance(given, dict) or given.get("Type") not in tuple(_SIGNED):
         return Refusal("signature_malformed", "The body is not an SNS message.")
     if given.get("Signature") is None:
         return Refusal("signature_missing", "Signature is missing.")

@@ -121,3 +121,56 @@ def test_robaws_samples_are_understood(topic):
     assert change.external_id == payload["data"]["id"]
     assert change.fields["email"] == payload["data"]["email"]
     assert change.fields["roles"] == [payload["data"]["status"]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notification_v1_nosubject",
+        "notification_v1_subject",
+        "notification_v2",
+        "subscription_confirmation",
+        "unsubscribe_confirmation",
+    ],
+)
+def test_messages_that_amazon_really_signed_verify_while_their_certificate_held(name):
+    folder = FOLDER / "payloads" / "sns"
+    body = (folder / f"{name}.json").read_bytes()
+    message = json.loads(body)
+    sent = datetime.fromisoformat(message["Timestamp"])
+    [published] = folder.glob("*.pem")
+
+    def certificate(url: str) -> bytes:
+        assert url.endswith(f"/{published.name}")
+        return published.read_bytes()
+
+    source = Source("source", "amazon", (b"x",), {"topicArns": [message["TopicArn"]]})
+    verify = PROVIDERS["amazon"].verify
+    request = Request("POST", "/", Headers(), body)
+    assert verify(request, source, Evidence(sent, certificate)) is None
+    forged = Request("POST", "/", Headers(), body.replace(b"dongie", b"bongie", 1))
+    assert verify(forged, source, Evidence(sent, certificate)) is not None
+    late = datetime(2026, 11, 22, tzinfo=UTC)  # past the certificate's end
+    refusal = verify(request, source, Evidence(late, certificate))
+    assert refusal is not None
+    assert refusal.code == "certificate_refused"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ORDER_CHANGE", "order"),
+        ("FEED_PROCESSING_FINISHED", "report"),
+        ("REPORT_PROCESSING_FINISHED", "report"),
+        ("eventbridge_LISTINGS_ITEM_STATUS_CHANGE", None),
+    ],
+)
+def test_amazons_published_notifications_are_understood(name, kind):
+    payload = json.loads((FOLDER / "payloads" / "sp-api" / f"{name}.json").read_text())
+    source = Source("source", "amazon", (b"x",), {})
+    identity = PROVIDERS["amazon"].identify(Request("POST", "/", Headers(), b"{}"), source, payload)
+    outcome = PROVIDERS["amazon"].transform(identity, payload, source)
+    assert identity.topic == name.removeprefix("eventbridge_")
+    assert identity.tenant.startswith("A3")
+    assert [change.kind for change in outcome.changes] == ([kind] if kind else [])
+    assert bool(outcome.ignored) == (kind is None)
