@@ -46,8 +46,9 @@ def circuit(host: str) -> str:
     return f"crossdock:circuit:{host}"
 
 
-# How long a raised flag is believed. An order that was lost with its worker is asked for again after this.
-WAKE_SECONDS: Final = 10
+# How long a raised flag is believed. An order that was lost with its worker is asked for again after this; one asked
+# for twice costs a look.
+WAKE_SECONDS: Final = 3
 
 # Celery queues, one per worker of the Procfile.
 INBOUND_QUEUE: Final = "inbound"
