@@ -15,13 +15,15 @@ from shared.db import migrate
 from shared.errors import SecretUndecipherable
 
 LEAST_VERSION = 180_000
+SKEW_SECONDS = 2.0  # past this, what is due is seen too early or too late
+SKEW_FATAL_SECONDS = 120.0  # receivers refuse timestamps that are five minutes off
 
 
 def findings(station: Station) -> list[Finding]:
     """What there is to say; only the first when it does not answer."""
     try:
         with station.engine.connect() as connection:
-            return [_version(connection), *_schema(connection, station)]
+            return [_version(connection), _clock(connection, station), *_schema(connection, station)]
     except (exc.OperationalError, exc.InterfaceError) as error:
         said = str(error.orig).strip().splitlines()[0]
         return [failed("postgresql", said, "Start it, or correct DATABASE_URL. The ingress accepts meanwhile.")]
@@ -32,6 +34,15 @@ def _version(connection: Connection) -> Finding:
     if connection.execute(text("SELECT current_setting('server_version_num')::int")).scalar_one() < LEAST_VERSION:
         return failed("postgresql", seen, "Use PostgreSQL 18 or newer.")
     return ok("postgresql", seen)
+
+
+def _clock(connection: Connection, station: Station) -> Finding:
+    seconds = (station.now() - connection.execute(text("SELECT clock_timestamp()")).scalar_one()).total_seconds()
+    seen = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the database's"
+    if abs(seconds) < SKEW_SECONDS:
+        return ok("clock", seen)
+    advice = "Run NTP on every machine: deliveries become due, and signatures are dated, by the workers' clocks."
+    return (failed if abs(seconds) >= SKEW_FATAL_SECONDS else warning)("clock", seen, advice)
 
 
 def _schema(connection: Connection, station: Station) -> list[Finding]:

@@ -39,6 +39,14 @@ def test_a_sound_database_and_queue_have_no_findings_but_durability(station: Sta
     assert "appendfsync always" in wrong.advice
 
 
+@pytest.mark.parametrize(("seconds", "state"), [(0, "ok"), (-10, "warning"), (600, "failed")])
+def test_k25_a_clock_that_is_off_is_found(
+    station: Station, monkeypatch: pytest.MonkeyPatch, seconds: float, state: str
+) -> None:
+    monkeypatch.setattr(Station, "now", lambda _: after(utc_now(), seconds))
+    assert _named(database.findings(station), "clock").state == state
+
+
 def test_every_finding_that_is_not_ok_says_what_to_do(run: Run) -> None:
     result = run("doctor")
     assert result.exit_code == 1, "no worker runs here"
