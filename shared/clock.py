@@ -48,10 +48,10 @@ def parse_epoch(value: object, *, unit: str = "s") -> datetime | None:
         return None
     if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= _EPOCH_DIGITS):
         return None
-    seconds = int(value) / (1000 if unit == "ms" else 1)
-    if not 0 <= seconds < _YEAR_10000:
+    number, scale = int(value), 1000 if unit == "ms" else 1
+    if not 0 <= number < _YEAR_10000 * scale:  # before the division: an integer can be too large for a float
         return None
-    return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(number / scale, UTC)
 
 
 def parse_http_date(text: str) -> datetime | None:

@@ -8,7 +8,7 @@ import asyncio
 import statistics
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -155,9 +155,12 @@ async def _post(session: aiohttp.ClientSession, target: _Target, customer: int, 
         url=target.url,
         settings=target.settings,
     )
+    method, beneath = target.provider.call(sample)
+    sample = replace(sample, url=f"{target.url}{beneath}")
+    headers, posted = target.provider.post(sample)
     started = time.monotonic()
     try:
-        async with session.post(target.url, data=body, headers=target.provider.sign(sample)) as answer:
+        async with session.request(method, sample.url, data=posted, headers=headers) as answer:
             tally.last = (await answer.text())[:500]
             tally.statuses[str(answer.status)] += 1
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -69,7 +69,7 @@ def verify(usual: Usual, request: Request, source: Source, *, now: datetime) -> 
     return refusal
 
 
-def problems(model: type[Agreement], usual: Usual, settings: Mapping[str, JSON]) -> list[str]:
+def problems(model: type[options.Options], usual: Usual, settings: Mapping[str, JSON]) -> list[str]:
     """What is wrong with a source's settings, a sentence each."""
     if found := options.problems(model, settings):
         return found

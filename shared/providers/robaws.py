@@ -1,7 +1,8 @@
-"""Robaws: client.created, client.updated. Customers and articles have endpoints, and so sources and secrets, apart.
+"""Robaws: clients and articles. Each has an endpoint, and so a source and a secret, of its own.
 
-Comes in: a webhook signed with its endpoint's secret and a timestamp. Comes out: one change of one user. There is no
-client.deleted, and no complete public payload: every field but the id may be absent, and an absent one says nothing.
+Comes in: a webhook signed with its endpoint's secret and a timestamp. Comes out: one change of one user or article.
+Nothing tells of a deletion, and there is no complete public payload: every field but the id may be absent, and an
+absent one says nothing. All other events of theirs are kept, and ignored.
 
 Roles: the client's `status`, and every extra field whose name is one of the setting `role_fields` (default: role,
 roles, rol, rollen, in any case): its text, split at commas and semicolons. When the body has neither, roles are left
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from shared import signatures
 from shared.errors import PayloadUnexpected
-from shared.providers import options, reading
+from shared.providers import articles, options, reading
 from shared.providers.contract import (
     JSON,
     Change,
@@ -29,7 +30,9 @@ from shared.providers.contract import (
     Source,
 )
 
-TOPICS = ("client.created", "client.updated")
+CLIENT_TOPICS = ("client.created", "client.updated")
+ARTICLE_TOPICS = ("article.created", "article.updated", "article.stock-changed")
+TOPICS = (*CLIENT_TOPICS, *ARTICLE_TOPICS)
 HEADER = "Robaws-Signature"
 TOLERANCE_SECONDS = 300  # Source: support.robaws.com, webhooks, read 2026-11.
 TOLERANCE_MAX_SECONDS = 86_400 * 7  # whether a late retry is signed anew is not documented
@@ -40,6 +43,7 @@ class RobawsOptions(options.Options):
 
     tolerance_seconds: float = Field(TOLERANCE_SECONDS, gt=0, le=TOLERANCE_MAX_SECONDS)
     role_fields: tuple[str, ...] = ("role", "roles", "rol", "rollen")
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$")  # of the prices of articles that name none
 
 
 _MAPPED = frozenset(
@@ -104,7 +108,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
 
 
 def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
-    """The client as it is now.
+    """The client or article as it is now.
 
     Raises:
         PayloadUnexpected: the body does not have the documented envelope, or a field has another type.
@@ -114,11 +118,14 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
         return Outcome(ignored=f"topic {identity.topic} is not handled")
     if "data" not in body:
         raise PayloadUnexpected("data is missing")
-    client = reading.as_object(body["data"], "data")
-    version = reading.optional_instant(client, "updatedAt")
+    told = reading.as_object(body["data"], "data")
+    version = reading.optional_instant(told, "updatedAt")
     chosen = options.read(RobawsOptions, source.settings) or RobawsOptions()
-    fields = _fields(client, chosen.role_fields)
-    return Outcome(changes=(Change("user", "upsert", reading.identifier(client), version, fields),))
+    if identity.topic in ARTICLE_TOPICS:
+        kind, fields = "article", articles.fields(told, chosen.currency)
+    else:
+        kind, fields = "user", _fields(told, chosen.role_fields)
+    return Outcome(changes=(Change(kind, "upsert", reading.identifier(told), version, fields),))
 
 
 def _fields(client: Mapping[str, Any], role_fields: tuple[str, ...]) -> dict[str, JSON]:

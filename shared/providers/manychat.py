@@ -1,0 +1,190 @@
+"""ManyChat: a subscriber, posted by an External Request of a flow with the full contact data as its body.
+
+Comes in: a contact, bare or as `{"event", "data": {...}}`, with a token in a header. Comes out: one change of one user.
+ManyChat signs nothing and names no event: a flow that wants its event known writes it into the body. Pure.
+
+Source: manychat/dynamic_block_docs, Full Contact Data, read 2026-11. Any field may be null or absent; ids are numbers
+in old bodies and texts in new ones.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from shared.errors import PayloadUnexpected
+from shared.providers import agreed, reading
+from shared.providers.contract import (
+    JSON,
+    Change,
+    Evidence,
+    Identity,
+    Outcome,
+    Provider,
+    Refusal,
+    Request,
+    Sample,
+    Source,
+)
+
+UPDATED: Final = "subscriber.updated"
+TOPICS: Final = (
+    "subscriber.created",
+    UPDATED,
+    "subscriber.tag_added",
+    "subscriber.tag_removed",
+    "subscriber.custom_field_changed",
+)
+USUAL: Final = agreed.Usual(
+    verification="token",
+    hmac={"header": "X-Webhook-Signature"},
+    token={"header": "Authorization", "prefix": "Bearer "},
+)
+_TEXTS: Final[Mapping[str, str]] = {
+    "first_name": "first_name",
+    "last_name": "last_name",
+    "name": "full_name",
+    "email": "email",
+    "phone": "phone",
+    "whatsapp_phone": "whatsapp_phone",
+    "gender": "gender",
+    "locale": "locale",
+    "timezone": "timezone",
+    "profile_pic": "profile_pic",
+    "ig_username": "instagram_username",
+}
+_OPT_INS: Final[Mapping[str, str]] = {
+    "optin_email": "email",
+    "optin_phone": "sms",
+    "optin_whatsapp": "whatsapp",
+    "tt_optin": "tiktok",
+}
+_SEEN: Final = ("last_interaction", "ig_last_interaction", "last_seen", "ig_last_seen")
+_MAPPED: Final = frozenset((*_TEXTS, *_OPT_INS, "id", "ig_id", "subscribed", "tags", "custom_fields"))
+
+
+def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
+    """Passes what carries the token, or is proved as agreed."""
+    return agreed.verify(USUAL, request, source, now=evidence.now)
+
+
+def route(request: Request, source: Source) -> str:
+    """The page is named in the body alone."""
+    del request, source
+    return ""
+
+
+def identify(request: Request, source: Source, payload: JSON) -> Identity:
+    """What the body says; ManyChat sends no id of the delivery and never again, so a repeat is the same bytes.
+
+    Raises:
+        PayloadUnexpected: there is no contact.
+    """
+    del source
+    body = reading.as_object(payload, "the body")
+    contact = _contact(body)
+    return Identity(
+        topic=reading.optional_text(body, "event") or UPDATED,
+        key=reading.unique_key(None, request.body),
+        delivery_id=None,
+        tenant=reading.optional_identifier(contact, "page_id") or "",
+        occurred_at=_seen(contact),
+    )
+
+
+def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
+    """The subscriber as they are now.
+
+    Raises:
+        PayloadUnexpected: there is no contact with an id, or a field is of another kind.
+    """
+    del source
+    body = reading.as_object(payload, "the body")
+    if identity.topic not in TOPICS:
+        return Outcome(ignored=f"topic {identity.topic} is not handled")
+    contact = _contact(body)
+    contact_id = reading.identifier(contact)
+    return Outcome(changes=(Change("user", "upsert", contact_id, _seen(contact), fields(contact)),))
+
+
+def _contact(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return reading.as_object(body["data"], "data") if "data" in body else body
+
+
+def _seen(contact: Mapping[str, Any]) -> datetime | None:
+    """When they were last here: the nearest there is to a version. A change made by hand does not raise it."""
+    return max((at for name in _SEEN if (at := reading.optional_instant(contact, name))), default=None)
+
+
+def fields(contact: Mapping[str, Any]) -> dict[str, JSON]:
+    """The user's fields that a contact tells, as External Requests and the API's getInfo have it.
+
+    Raises:
+        PayloadUnexpected: a field is of another kind.
+    """
+    found: dict[str, JSON] = {"manychat_id": reading.identifier(contact)}
+    found |= {ours: reading.optional_text(contact, theirs) for theirs, ours in _TEXTS.items() if theirs in contact}
+    if "ig_id" in contact:
+        found["instagram_id"] = reading.optional_identifier(contact, "ig_id")
+    opt_ins = {ours: contact[theirs] is True for theirs, ours in _OPT_INS.items() if theirs in contact}
+    if "subscribed" in contact:
+        found["subscribed_at"] = reading.optional_instant(contact, "subscribed")
+        opt_ins["messenger"] = found["subscribed_at"] is not None and contact.get("status", "active") == "active"
+    if opt_ins:
+        found["opt_ins"] = opt_ins
+    if "tags" in contact:
+        found["tags"] = _tags(contact["tags"])
+    if "custom_fields" in contact:
+        found["custom_fields"] = _custom_fields(contact["custom_fields"])
+    found["attributes"] = reading.with_text_ids({name: item for name, item in contact.items() if name not in _MAPPED})
+    return found
+
+
+def _tags(given: JSON) -> list[dict[str, str | None]]:
+    """Tags from a list of names or of `{"id", "name"}`, or from one text with commas."""
+    items = given.split(",") if isinstance(given, str) else [] if given is None else given
+    if not isinstance(items, list):
+        raise PayloadUnexpected("tags is no list")
+    found: dict[str, dict[str, str | None]] = {}
+    for item in items:
+        if isinstance(item, str):
+            if name := item.strip():
+                found[name] = reading.tag(name)
+        else:
+            one = reading.as_object(item, "tags")
+            name = reading.text(one, "name")
+            found[name] = reading.tag(name) | {"id": reading.optional_identifier(one, "id") or name}
+    return list(found.values())
+
+
+def _custom_fields(given: JSON) -> dict[str, JSON]:
+    """Custom fields from `{name: value}`, or from the API's list of `{"name", "value"}`; null empties one."""
+    if given is None:
+        return {}
+    if isinstance(given, list):
+        rows = [reading.as_object(item, "custom_fields") for item in given]
+        pairs = {reading.text(row, "name"): row.get("value") for row in rows}
+    else:
+        pairs = dict(reading.as_object(given, "custom_fields"))
+    for value in pairs.values():
+        if isinstance(value, dict | list):
+            raise PayloadUnexpected("custom_fields has a value that is neither a text, a number nor a boolean")
+    return pairs
+
+
+def sign(sample: Sample) -> list[tuple[str, str]]:
+    """The headers of a genuine External Request."""
+    return agreed.sign(USUAL, sample, [("Content-Type", "application/json")])
+
+
+MANYCHAT = Provider(
+    name="manychat",
+    title="ManyChat",
+    verify=verify,
+    route=route,
+    identify=identify,
+    transform=transform,
+    topics=TOPICS,
+    sign=sign,
+    check_settings=lambda settings: agreed.problems(agreed.Agreement, USUAL, settings),
+    secret_headers=lambda source: agreed.secret_headers(USUAL, source),
+)
