@@ -12,6 +12,7 @@ REFUSALS: Final = "crossdock:refusals"  # stream, bounded
 COUNTERS: Final = "crossdock:counters"  # hash: what Prometheus shows; losing it costs history, nothing else
 DISPATCH_WAKE: Final = "crossdock:wake:dispatch"  # raised while a dispatch order is on its way
 BEAT: Final = "crossdock:beat"  # Unix seconds of the last tick, for doctor and Prometheus
+SQS_POLLER: Final = "crossdock:sqs-poller"  # raised, with who it is, while one worker polls the SQS queues
 SWEEP: Final = "crossdock:sweep"  # raised for as long as expired leases need no new look
 GROUP: Final = "drain"  # the consumer group of every inbox stream
 
@@ -46,6 +47,11 @@ def circuit(host: str) -> str:
     return f"crossdock:circuit:{host}"
 
 
+def quota(whose: str) -> str:
+    """The requests of the present window of a destination's quota, by the digest of who asks."""
+    return f"crossdock:quota:{whose}"
+
+
 # How long a raised flag is believed. An order that was lost with its worker is asked for again after this; one asked
 # for twice costs a look.
 WAKE_SECONDS: Final = 3
@@ -54,9 +60,7 @@ WAKE_SECONDS: Final = 3
 INBOUND_QUEUE: Final = "inbound"
 DELIVERY_QUEUE: Final = "delivery"
 SYNC_QUEUE: Final = "sync"
-UPSTREAM_QUEUE: Final = (
-    "upstream"  # calls to providers, which may be slow: apart from what shares the sync worker with beat
-)
+UPSTREAM_QUEUE: Final = "upstream"  # slow calls to providers, apart from what beat waits for
 
 # Task names, as Flower shows them.
 DRAIN: Final = "inbound.drain"  # (shard: int)
@@ -66,4 +70,6 @@ TICK: Final = "maintenance.tick"  # every second: wake what is due
 RECOVER: Final = "maintenance.recover"  # every minute: expired leases, the source directory
 RETAIN: Final = "maintenance.retain"  # every hour: partitions ahead, retention behind
 UPSTREAM_WORK: Final = "upstream.work"  # (): registrations, webhook tests and syncs that are due
+UPSTREAM_CONFIRM: Final = "upstream.confirm"  # every half minute: topics of Amazon SNS that ask to be confirmed
+UPSTREAM_POLL: Final = "upstream.poll"  # every five seconds: the SQS queues of Amazon sources
 PRIVACY: Final = "privacy.run"  # every minute: exports and erasures that people have asked for

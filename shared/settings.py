@@ -99,6 +99,45 @@ class Settings(BaseSettings):
     )
     shutdown_grace_seconds: float = Field(8.0, gt=0, le=300, description="Time in-flight requests get on SIGTERM.")
 
+    # Calling providers.
+    console_url: str = Field(
+        "",
+        description="The console as browsers see it, e.g. https://console.example.com; a shop's owner is sent back "
+        "to it. Empty: where the console listens.",
+    )
+    shopify_client_id: str = Field(
+        "", description="Client id of the Shopify app that shops connect to; its secret is the source's newest secret."
+    )
+    shopify_scopes: str = Field(
+        "read_customers,read_orders,read_fulfillments,read_products,read_inventory,read_locations,read_discounts",
+        pattern=r"^[a-z_]+(,[a-z_]+)*$",
+        description="Comma separated scopes that a shop is asked for.",
+    )
+    shopify_api_version: str = Field(
+        "2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$", description="Version of Shopify's API that is called."
+    )
+    shopify_url: str = Field(
+        "https://{shop}",
+        pattern=r"^https?://\S*\{shop\}\S*$",
+        description="Where a shop's own pages and API are; {shop} is its domain. Only doubles need another.",
+    )
+    robaws_url: str = Field(
+        "https://app.robaws.com", pattern=r"^https?://\S+$", description="Robaws' API. Only doubles need another."
+    )
+    facebook_url: str = Field(
+        "https://graph.facebook.com/v23.0",
+        pattern=r"^https?://\S+$",
+        description="Facebook's Graph API with its version.",
+    )
+    upstream_timeout_seconds: float = Field(15.0, gt=0, le=20, description="Longest wait for a provider's reply.")
+    upstream_max_bytes: int = Field(20_000_000, ge=1024, description="Largest reply of a provider that is read.")
+    sync_debounce_seconds: float = Field(
+        30.0, ge=0, description="After a product's webhook its shop is read anew once, so many seconds later."
+    )
+    reconcile_hours: float = Field(
+        24.0, gt=0, description="A shop is read anew, and its registrations are checked, this long after the last time."
+    )
+
     # Keeping.
     keep_messages_days: int = Field(14, ge=1, description="Days raw messages are kept.")
     keep_events_days: int = Field(30, ge=1, description="Days events and attempts are kept.")

@@ -15,7 +15,7 @@ from flask_openapi3.openapi import OpenAPI
 from shared import __version__, logs
 from shared.clock import utc_now
 from shared.settings import Settings, current
-from web import auth, errors
+from web import auth, errors, shopify
 from web.api import (
     accounts,
     alerts,
@@ -31,6 +31,7 @@ from web.api import (
     refusals,
     replays,
     sources,
+    upstream,
     webhook_actions,
     webhooks,
 )
@@ -50,12 +51,14 @@ API = (
     refusals,
     sources,
     integrations,
+    upstream,
     replays,
     alerts,
     audit,
     keys,
     accounts,
     health,
+    shopify,
 )
 _ABOUT = (
     "Every call needs `Authorization: Bearer <API key>`. A key belongs to an account or reaches every one; then it "

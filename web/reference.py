@@ -49,6 +49,8 @@ def open_reference(app: OpenAPI) -> None:
 
 def policy() -> str:
     """The Content-Security-Policy of the answer to this request."""
+    if request.path.startswith("/shopify/"):  # pages for people: a style of their own, and nothing else
+        return f"default-src 'none'; style-src 'nonce-{g.get('nonce')}'; frame-ancestors 'none'; base-uri 'none'"
     if request.path != f"{AT}/swagger":
         return "default-src 'none'; frame-ancestors 'none'"
     return (

@@ -14,6 +14,7 @@ from workers.maintenance.retain import retain
 from workers.maintenance.tick import tick
 from workers.privacy.run import run
 from workers.replay import run_slice
+from workers.sync.work import work
 
 
 @app.task(name=queues.DRAIN)  # type: ignore[untyped-decorator]
@@ -57,3 +58,9 @@ def retain_recent() -> dict[str, int]:
 def run_privacy() -> dict[str, int]:
     """Make the exports and do the erasures that people have asked for."""
     return run(context(), now=utc_now())
+
+
+@app.task(name=queues.UPSTREAM_WORK)  # type: ignore[untyped-decorator]
+def work_upstream() -> dict[str, int]:
+    """Do what is due at providers."""
+    return work(context())

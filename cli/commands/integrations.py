@@ -9,7 +9,8 @@ import click
 
 from cli import options, output
 from cli.station import at_work
-from shared import integrations, sources
+from shared import integrations, orders, queues, registrations, sources, upstream_work
+from shared.upstream_work import Kind
 
 
 @click.group("integrations")
@@ -72,3 +73,65 @@ def list_command(
         )
     columns = ["id", "external_id", "state", "source_id", "account_id"]
     output.show_rows(rows, columns, as_json=as_json, empty="There is no integration yet.")
+
+
+@command.command("register")
+@click.argument("integration_id", type=click.UUID, metavar="ID")
+@output.json_option
+def register(integration_id: UUID, as_json: bool) -> None:
+    """Have the integration's webhooks registered at its provider: added, mended, removed. Safe to repeat.
+
+    \b
+    crossdock integrations register 0195c1a2-7f00-7a11-8b22-c33d44e55f66
+    crossdock integrations upstream 0195c1a2-7f00-7a11-8b22-c33d44e55f66
+    """
+    _ask(integration_id, Kind.REGISTRATION, as_json=as_json)
+
+
+@command.command("test")
+@click.argument("integration_id", type=click.UUID, metavar="ID")
+@output.json_option
+def test(integration_id: UUID, as_json: bool) -> None:
+    """Have a signed webhook sent the whole way to our public address, as the provider would.
+
+    \b
+    crossdock integrations test 0195c1a2-7f00-7a11-8b22-c33d44e55f66
+    """
+    _ask(integration_id, Kind.TRIAL, as_json=as_json)
+
+
+@command.command("upstream")
+@click.argument("integration_id", type=click.UUID, metavar="ID")
+@output.json_option
+def upstream(integration_id: UUID, as_json: bool) -> None:
+    """Show what is done and registered at the integration's provider.
+
+    \b
+    crossdock integrations upstream 0195c1a2-7f00-7a11-8b22-c33d44e55f66
+    """
+    with at_work() as station, station.transaction() as connection:
+        integrations.get(connection, integration_id, account_id=None)
+        work = upstream_work.standing(connection, integration_id)
+        topics = registrations.list_registrations(connection, integration_id)
+    if as_json:
+        output.show_json({"work": work, "registrations": topics})
+        return
+    output.show_rows(
+        work,
+        ["kind", "state", "due_at", "finished_at", "error", "result"],
+        as_json=False,
+        empty="Nothing was asked for yet.",
+    )
+    output.show_rows(topics, ["topic", "state", "address", "note", "drops"], as_json=False, empty="")
+
+
+def _ask(integration_id: UUID, kind: Kind, *, as_json: bool) -> None:
+    """Have a kind of work done by a worker, and show how it stands."""
+    with at_work() as station:
+        with station.transaction() as connection:
+            row = integrations.get(connection, integration_id, account_id=None)
+            upstream_work.ask_for(connection, row, kind, now=station.now())
+            station.note(connection, f"integration.{kind}_asked", integration_id, account_id=row["account_id"])
+            work = [one for one in upstream_work.standing(connection, integration_id) if one["kind"] == kind]
+        orders.send(station.settings, queues.UPSTREAM_WORK)
+    output.show_one(work[0], as_json=as_json)

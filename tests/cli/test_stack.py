@@ -103,6 +103,7 @@ def test_the_procfile_names_every_process() -> None:
         "worker-inbound",
         "worker-delivery",
         "worker-sync",
+        "worker-upstream",
         "beat",
         "flower",
     ]

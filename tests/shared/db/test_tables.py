@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine, inspect
 from sqlalchemy.dialects import postgresql
 
+from shared.db import upstream_tables
 from shared.db.tables import metadata
 
 
@@ -24,4 +25,5 @@ def test_the_columns_are_those_of_the_migrated_database(engine: Engine, name: st
 def test_every_table_of_the_database_is_known(engine: Engine) -> None:
     partitions = ("messages_", "events_", "attempts_")
     theirs = {name for name in inspect(engine).get_table_names() if not name.startswith(partitions)}
+    assert upstream_tables.metadata is metadata
     assert theirs - {"alembic_version"} == set(metadata.tables)

@@ -1,0 +1,82 @@
+"""Work at providers as both halves know it: what kinds there are, how one asks for it, and how it stands.
+
+Left behind: rows in `upstream_work`, in the caller's transaction. They are their own schedule, and beat looks at them
+every few seconds; a process that dies after the commit has lost nothing but those seconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, select, text
+
+from shared.clock import after
+from shared.db.tables import sources
+from shared.db.upstream_tables import upstream_work
+from shared.errors import Conflict
+
+
+class Kind(StrEnum):
+    """What can be done at a provider for one integration."""
+
+    REGISTRATION = "registration"  # its webhooks are as they should be
+    TRIAL = "trial"  # a signed webhook goes the whole way to our public address
+    SYNC = "sync"  # its data is read
+
+
+class WorkState(StrEnum):
+    """How a kind of work stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+# Which providers have a kind of work; a kind that is absent, all of them.
+PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {Kind.TRIAL: ("shopify",), Kind.SYNC: ("shopify",)}
+
+# Sooner wins: however often it is asked for, it is done once. What runs goes on, and is done again afterwards.
+_ASK: Final = text("""
+INSERT INTO upstream_work (integration_id, kind, state, due_at)
+SELECT id, :kind, 'waiting', :due_at FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
+ON CONFLICT (integration_id, kind) DO UPDATE SET
+    due_at = LEAST(upstream_work.due_at, excluded.due_at),
+    tries = 0,
+    state = CASE WHEN upstream_work.state = 'running' THEN upstream_work.state ELSE 'waiting' END
+""")
+
+
+def ask(
+    connection: Connection, integration_ids: Sequence[UUID], kind: Kind, *, now: datetime, in_seconds: float = 0
+) -> None:
+    """Have `kind` done for the integrations, no later than `in_seconds` from now. Idempotent: asked twice, done once.
+
+    After the commit, `orders.send(settings, queues.UPSTREAM_WORK)` spares it the wait for beat.
+    """
+    values = {"ids": [str(one) for one in integration_ids], "kind": kind.value, "due_at": after(now, in_seconds)}
+    connection.execute(_ASK, values)
+
+
+def ask_for(connection: Connection, integration: Mapping[str, Any], kind: Kind, *, now: datetime) -> None:
+    """Have `kind` done now, as a person asks for it.
+
+    Raises:
+        Conflict: the integration is not active, or there is no such work for its provider.
+    """
+    if integration["state"] != "active":
+        raise Conflict("integration_inactive", "The integration is not active.")
+    query = select(sources.c.provider).where(sources.c.id == integration["source_id"])
+    provider = connection.execute(query).scalar_one()
+    if provider not in PROVIDERS_OF.get(kind, (provider,)):
+        raise Conflict("work_unknown", f"There is no {kind} for {provider}.")
+    ask(connection, [integration["id"]], kind, now=now)
+
+
+def standing(connection: Connection, integration_id: UUID) -> list[dict[str, Any]]:
+    """How each kind of work for the integration stands; a kind that nobody asked for yet is absent."""
+    columns = [column for column in upstream_work.columns if column.name not in ("claim_id", "progress")]
+    query = select(*columns).where(upstream_work.c.integration_id == integration_id).order_by(upstream_work.c.kind)
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,10 @@
+"""A double of Shopify over real HTTP: OAuth, the GraphQL API with pages and cost, and webhooks that are really posted.
+
+It refuses what Shopify refuses: a wrong secret, a used code, a dead token, a page of more than 250, a query that costs
+too much, an address that is not https (unless `allow_http`), a topic there is none of. It can be made to fail.
+"""
+
+from tests.doubles.shopify.server import Shopify
+from tests.doubles.shopify.shop import Shop
+
+__all__ = ["Shop", "Shopify"]

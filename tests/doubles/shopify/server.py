@@ -1,0 +1,155 @@
+"""The double's HTTP side: `/<shop>/admin/...` for each of its shops, on a port of this machine."""
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections import deque
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from flask import Flask, Response, redirect, request
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.doubles.shopify import graphql
+from tests.doubles.shopify.shop import Shop
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: Any, **__: Any) -> None:
+        pass
+
+
+class Shopify:
+    """One app and the shops that may install it; `with Shopify() as shopify:` runs it."""
+
+    def __init__(
+        self,
+        *,
+        client_id: str = "kettle-app",
+        app_secret: str = "kettle-secret",  # noqa: S107
+        allow_http: bool = True,
+    ) -> None:
+        self.client_id = client_id
+        self.secret = app_secret
+        self.allow_http = allow_http
+        self.redirect_uris: set[str] = set()
+        self.granted: tuple[str, ...] | None = None  # None: what was asked for
+        self.shops: dict[str, Shop] = {}
+        self.failures: deque[tuple[int, dict[str, str]]] = deque()  # (status, headers) answered instead, in turn
+        self.answered: list[int] = []
+        app = Flask("shopify-double")
+        app.add_url_rule("/<shop>/admin/oauth/authorize", view_func=self._authorize)
+        app.add_url_rule("/<shop>/admin/oauth/access_token", view_func=self._token, methods=["POST"])
+        app.add_url_rule("/<shop>/admin/api/<version>/graphql.json", view_func=self._graphql, methods=["POST"])
+        app.after_request(self._note)
+        self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    @property
+    def url(self) -> str:
+        """What `shopify_url` is set to."""
+        return f"http://127.0.0.1:{self._server.port}/{{shop}}"
+
+    def shop(self, domain: str = "acme.myshopify.com") -> Shop:
+        """The shop of this domain; made when there is none."""
+        return self.shops.setdefault(domain, Shop(domain, self.secret, allow_http=self.allow_http))
+
+    def fail(self, status: int, *, times: int = 1, **headers: str) -> None:
+        """Answer the next calls of the API with `status`."""
+        self.failures.extend([(status, {name.replace("_", "-"): value for name, value in headers.items()})] * times)
+
+    def callback_query(self, domain: str, state: str, **more: str) -> dict[str, str]:
+        """The query that the shop's owner comes back with, having agreed; signed by the documented recipe."""
+        shop = self.shop(domain)
+        shop.code = secrets.token_hex(16)
+        query = {
+            "code": shop.code,
+            "host": "YWRtaW4uc2hvcGlmeS5jb20vc3RvcmUvYWNtZQ",
+            "shop": domain,
+            "state": state,
+            "timestamp": str(int(time.time())),
+            **more,
+        }
+        text = "&".join(f"{name}={query[name]}" for name in sorted(query))
+        return query | {"hmac": hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()}
+
+    def _note(self, response: Response) -> Response:
+        self.answered.append(response.status_code)
+        return response
+
+    def _authorize(self, shop: str) -> Any:
+        asked = request.args
+        if shop not in self.shops:
+            return Response("no such shop", 404)
+        if asked.get("client_id") != self.client_id or asked.get("redirect_uri") not in self.redirect_uris:
+            return Response("Oauth error invalid_request: The redirect_uri is not whitelisted", 400)
+        self.shops[shop].scopes = self.granted or tuple(asked["scope"].split(","))
+        query = self.callback_query(shop, asked.get("state", ""))
+        return redirect(f"{asked['redirect_uri']}?{urlencode(query)}")
+
+    def _token(self, shop: str) -> Any:
+        if self.failures:
+            status, headers = self.failures.popleft()
+            return Response("{}", status, headers)
+        asked = request.get_json()
+        known = self.shops.get(shop)
+        if known is None or asked.get("client_id") != self.client_id or asked.get("client_secret") != self.secret:
+            return {"error": "invalid_client"}, 401
+        if known.code is None or asked.get("code") != known.code:
+            return {"error": "invalid_request", "error_description": "The code was not found or was already used"}, 400
+        known.code = None
+        known.token = f"shpat_{secrets.token_hex(16)}"
+        return {"access_token": known.token, "scope": ",".join(known.scopes)}
+
+    def _graphql(self, shop: str, version: str) -> Any:
+        del version
+        if self.failures:
+            status, headers = self.failures.popleft()
+            return Response("{}", status, headers)
+        known = self.shops.get(shop)
+        if known is None or known.token is None or request.headers.get("X-Shopify-Access-Token") != known.token:
+            return {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}, 401
+        if request.mimetype != "application/json":
+            return {"errors": "Unsupported Media Type"}, 415
+        asked = json.loads(request.get_data())
+        try:
+            cost = graphql.cost_of(asked["query"])
+            if cost > graphql.MAX_COST:
+                return self._errors("MAX_COST_EXCEEDED", f"Query cost is {cost}, which exceeds the limit")
+            if not known.bucket.spend(cost):
+                known.throttled += 1
+                return self._errors("THROTTLED", "Throttled") | self._cost(known, cost, None)
+            return {"data": graphql.run(known, asked["query"], asked.get("variables") or {})} | self._cost(
+                known, cost, cost
+            )
+        except graphql.Refused as error:
+            return self._errors("undefinedField", str(error))
+
+    def _errors(self, code: str, message: str) -> dict[str, Any]:
+        return {"errors": [{"message": message, "extensions": {"code": code}}]}
+
+    def _cost(self, shop: Shop, requested: float, actual: float | None) -> dict[str, Any]:
+        status = {
+            "maximumAvailable": shop.bucket.maximum,
+            "currentlyAvailable": int(shop.bucket.look()),
+            "restoreRate": shop.bucket.restore_rate,
+        }
+        return {
+            "extensions": {
+                "cost": {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
+            }
+        }

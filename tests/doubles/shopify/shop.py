@@ -1,0 +1,142 @@
+"""One shop of the double: what it sells, who may read it, what it may spend, and whom it tells."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import itertools
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+PRIVACY = ("CUSTOMERS_DATA_REQUEST", "CUSTOMERS_REDACT", "SHOP_REDACT")
+SCOPE_OF = {
+    "CUSTOMERS": "read_customers",
+    "ORDERS": "read_orders",
+    "PRODUCTS": "read_products",
+    "SHOP": None,
+    "APP": None,
+}
+
+
+@dataclass
+class Bucket:
+    """What queries may cost: it leaks at `restore_rate` points a second."""
+
+    maximum: float = 2000.0
+    restore_rate: float = 100.0
+    available: float = 2000.0
+    at: float = field(default_factory=time.monotonic)
+
+    def look(self) -> float:
+        now = time.monotonic()
+        self.available = min(self.maximum, self.available + (now - self.at) * self.restore_rate)
+        self.at = now
+        return self.available
+
+    def spend(self, points: float) -> bool:
+        if self.look() < points:
+            return False
+        self.available -= points
+        return True
+
+
+@dataclass
+class Shop:
+    """A shop's state, which tests read and change."""
+
+    domain: str
+    secret: str
+    allow_http: bool = False
+    scopes: tuple[str, ...] = ()
+    token: str | None = None
+    code: str | None = None
+    bucket: Bucket = field(default_factory=Bucket)
+    subscriptions: list[dict[str, Any]] = field(default_factory=list)
+    products: list[dict[str, Any]] = field(default_factory=list)
+    collections: list[dict[str, Any]] = field(default_factory=list)
+    discounts: list[dict[str, Any]] = field(default_factory=list)
+    refused_topics: set[str] = field(default_factory=set)
+    taken_although_unlisted: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)  # the root fields, in order
+    throttled: int = 0
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def number(self) -> int:
+        """The next id."""
+        return next(self._numbers)
+
+    def subscribe(self, topic: str, uri: str) -> dict[str, Any]:
+        """Register a webhook, as another client of the same app would."""
+        made = {"id": f"gid://shopify/WebhookSubscription/{self.number()}", "topic": topic, "uri": uri}
+        self.subscriptions.append(made)
+        return made
+
+    def add_products(self, count: int, *, variants: int = 1, levels: int = 1, metafields: int = 1) -> None:
+        """Put products on sale, each with so many variants at so many places."""
+        for _ in range(count):
+            number = self.number()
+            self.products.append(
+                {
+                    "id": f"gid://shopify/Product/{number}",
+                    "title": f"Kettle № {number}",
+                    "handle": f"kettle-{number}",
+                    "status": "ACTIVE",
+                    "updatedAt": "2026-11-01T10:00:00Z",
+                    "metafields": [
+                        {
+                            "id": f"gid://shopify/Metafield/{number}{k}",
+                            "namespace": "care",
+                            "key": f"k{k}",
+                            "value": "1",
+                        }
+                        for k in range(metafields)
+                    ],
+                    "variants": [
+                        {
+                            "id": f"gid://shopify/ProductVariant/{number}{v:03}",
+                            "sku": f"K-{number}-{v}",
+                            "price": "19.90",
+                            "product": {"id": f"gid://shopify/Product/{number}"},
+                            "levels": [
+                                {
+                                    "id": f"gid://shopify/InventoryLevel/{number}{v:03}{place}",
+                                    "location": {"id": f"gid://shopify/Location/{place}"},
+                                    "quantities": [{"name": "available", "quantity": number % 7}],
+                                }
+                                for place in range(levels)
+                            ],
+                        }
+                        for v in range(variants)
+                    ],
+                }
+            )
+
+    def tell(self, topic: str, payload: dict[str, Any]) -> list[int]:
+        """Post a signed webhook to everyone registered for `topic` (`products/update`); the statuses answered."""
+        body = json.dumps(payload, ensure_ascii=False).encode()
+        digest = hmac.new(self.secret.encode(), body, hashlib.sha256).digest()
+        statuses = []
+        for subscription in self.subscriptions:
+            if subscription["topic"] != topic.replace("/", "_").upper():
+                continue
+            where = urlsplit(subscription["uri"])
+            kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
+            connection = kind(where.hostname or "", where.port, timeout=5)
+            headers = {
+                "Content-Type": "application/json",
+                "X-Shopify-Topic": topic,
+                "X-Shopify-Shop-Domain": self.domain,
+                "X-Shopify-Webhook-Id": f"{self.domain}-{self.number()}",
+                "X-Shopify-API-Version": "2026-10",
+                "X-Shopify-Triggered-At": "2026-11-01T10:00:00Z",
+                "X-Shopify-Hmac-Sha256": base64.b64encode(digest).decode(),
+            }
+            try:
+                connection.request("POST", where.path, body, headers)
+                statuses.append(connection.getresponse().status)
+            finally:
+                connection.close()
+        return statuses

@@ -1,0 +1,110 @@
+"""The double of Shopify refuses what Shopify refuses."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.doubles.shopify import Shop, Shopify
+
+CREATE = (
+    "mutation($topic: T!, $sub: S!) { webhookSubscriptionCreate(topic: $topic, webhookSubscription: $sub) "
+    "{ webhookSubscription { id } userErrors { message } } }"
+)
+
+
+@pytest.fixture
+def shopify() -> Iterator[Shopify]:
+    with Shopify(allow_http=False) as made:
+        made.shop().token = "good"
+        yield made
+
+
+@pytest.fixture
+def shop(shopify: Shopify) -> Shop:
+    return shopify.shop()
+
+
+def ask(shopify: Shopify, query: str, token: str = "good", **variables: Any) -> requests.Response:  # noqa: S107
+    url = shopify.url.format(shop="acme.myshopify.com") + "/admin/api/2026-10/graphql.json"
+    body = {"query": query, "variables": variables}
+    return requests.post(url, json=body, headers={"X-Shopify-Access-Token": token}, timeout=5)
+
+
+def test_a_wrong_token_is_refused(shopify: Shopify) -> None:
+    assert ask(shopify, "{ shop { id } }", token="bad").status_code == 401
+
+
+def test_a_code_is_good_once_and_for_the_right_secret(shopify: Shopify) -> None:
+    code = shopify.callback_query("acme.myshopify.com", "s")["code"]
+    url = shopify.url.format(shop="acme.myshopify.com") + "/admin/oauth/access_token"
+    form = {"client_id": shopify.client_id, "client_secret": shopify.secret, "code": code}
+    assert requests.post(url, json=form | {"client_secret": "no"}, timeout=5).status_code == 401
+    assert requests.post(url, json=form, timeout=5).json()["access_token"] == shopify.shop().token
+    assert requests.post(url, json=form, timeout=5).status_code == 400
+
+
+def test_an_address_nobody_allowed_is_not_redirected_to(shopify: Shopify) -> None:
+    url = shopify.url.format(shop="acme.myshopify.com") + "/admin/oauth/authorize"
+    asked = {"client_id": shopify.client_id, "redirect_uri": "https://evil.example", "scope": "a", "state": "s"}
+    assert requests.get(url, params=asked, allow_redirects=False, timeout=5).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["query { nonsense { id } }", "query { shop { id }", "query { products(first: 251) { nodes { id } } }"],
+)
+def test_a_document_that_does_not_hold_is_answered_with_errors(shopify: Shopify, query: str) -> None:
+    response = ask(shopify, query)
+    assert response.status_code == 200
+    assert response.json()["errors"]
+
+
+def test_a_query_that_costs_too_much_is_refused_and_one_too_many_is_throttled(shopify: Shopify, shop: Shop) -> None:
+    dear = "query { products(first: 100) { nodes { variants(first: 100) { nodes { id } } } } }"
+    assert ask(shopify, dear).json()["errors"][0]["extensions"]["code"] == "MAX_COST_EXCEEDED"
+    shop.bucket.available, shop.bucket.restore_rate = 60.0, 0.0
+    page = "query { products(first: 50) { nodes { id } } }"
+    assert "errors" not in ask(shopify, page).json()
+    throttled = ask(shopify, page).json()
+    assert throttled["errors"][0]["extensions"]["code"] == "THROTTLED"
+    assert throttled["extensions"]["cost"]["throttleStatus"]["currentlyAvailable"] == 9
+    assert throttled["extensions"]["cost"]["actualQueryCost"] is None
+
+
+def test_pages_end_and_hold_everything_once(shopify: Shopify, shop: Shop) -> None:
+    shop.add_products(5)
+    seen, after = [], None
+    while True:
+        query = "query($after: String) { products(first: 2, after: $after) { nodes { id } } }"
+        page = ask(shopify, query, after=after).json()["data"]["products"]
+        seen += [node["id"] for node in page["nodes"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert seen == [product["id"] for product in shop.products]
+
+
+@pytest.mark.parametrize(
+    ("topic", "uri", "problem"),
+    [
+        ("ORDERS_CREATE", "http://hooks.example.com", "protocol"),
+        ("ORDERS_UPDATED", "https://hooks.example.com", "taken"),
+        ("CUSTOMERS_CREATE", "https://hooks.example.com", "permission"),
+        ("SHOP_REDACT", "https://hooks.example.com", "invalid value"),
+    ],
+)
+def test_a_registration_that_cannot_be_is_refused(
+    shopify: Shopify, shop: Shop, topic: str, uri: str, problem: str
+) -> None:
+    shop.scopes = ("read_orders",)
+    shop.subscribe("ORDERS_UPDATED", "https://hooks.example.com")
+    assert problem in ask(shopify, CREATE, topic=topic, sub={"uri": uri}).text
+    assert len(shop.subscriptions) == 1
+
+
+def test_it_can_be_made_to_fail(shopify: Shopify) -> None:
+    shopify.fail(429, Retry_After="7")
+    response = ask(shopify, "{ shop { id } }")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "7")

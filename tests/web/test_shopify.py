@@ -1,0 +1,335 @@
+"""A shop's owner connects a shop: every step, every way it can be tampered with, and what is left behind."""
+
+import hmac
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID
+
+import pytest
+import requests
+import shopify as official
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+from werkzeug.test import TestResponse
+
+from shared import accounts, directory, integrations, queues, sources
+from shared.clock import utc_now
+from shared.crypto import load_ring
+from shared.db.engine import transaction
+from shared.errors import Unacceptable
+from shared.settings import Settings
+from shared.valkey import Client
+from tests.doubles.shopify import Shopify
+from web import shopify_oauth
+from web.console import Console, make_app
+from web.context import EXTENSION
+from web.shopify_pages import ADVICE
+
+SHOP = "acme.myshopify.com"
+CONSOLE = "https://console.example.com"
+VECTORS = Path(__file__).parents[3] / "shared" / "vectors.json"
+
+
+@dataclass
+class Place:
+    """A console, the double, and a source that knows the shop."""
+
+    app: Console
+    settings: Settings
+    engine: Engine
+    queue: Client
+    shopify: Shopify
+    account: UUID
+    source: UUID
+
+    def browser(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def get(self, browser: FlaskClient, path: str) -> TestResponse:
+        return browser.get(path, base_url=CONSOLE)
+
+    def begun(self, browser: FlaskClient, shop: str = SHOP) -> str:
+        """The nonce that a login gave the browser."""
+        response = self.get(browser, f"/shopify/{shop}/login")
+        assert response.status_code == 303, response.text
+        return parse_qs(urlsplit(response.headers["Location"]).query)["state"][0]
+
+    def back(self, browser: FlaskClient, query: dict[str, str]) -> TestResponse:
+        return self.get(browser, f"/shopify/callback?{urlencode(query)}")
+
+    def code_of(self, response: TestResponse) -> str:
+        """The code on a page of what went wrong, which must say what to do."""
+        assert response.content_type.startswith("text/html")
+        found = re.search(r"Code: <code>(\w+)</code>", response.text)
+        assert found is not None, response.text
+        assert found[1] in ADVICE
+        return found[1]
+
+    def tokens(self) -> list[Any]:
+        with transaction(self.engine) as connection:
+            return list(connection.execute(text("SELECT credentials FROM integrations")).scalars())
+
+
+@pytest.fixture
+def place(settings: Settings, engine: Engine, queue: Client) -> Iterator[Place]:
+    now = utc_now()
+    with Shopify() as shopify:
+        made = settings.model_copy(
+            update={
+                "allow_http_destinations": True,
+                "allowed_destination_cidrs": "127.0.0.0/8",
+                "console_url": CONSOLE,
+                "shopify_client_id": shopify.client_id,
+                "shopify_url": shopify.url,
+            }
+        )
+        ring = load_ring(made)
+        with transaction(engine) as connection:
+            account = accounts.create(connection, slug="acme", title="Acme", now=now)["id"]
+            source = sources.create(
+                connection, ring, account_id=account, provider="shopify", secrets=[shopify.secret], now=now
+            )[0]["id"]
+            integrations.create(connection, ring, account_id=account, source_id=source, external_id=SHOP, now=now)
+        shopify.redirect_uris.add(f"{CONSOLE}/shopify/callback")
+        shopify.shop(SHOP)
+        app = make_app(made)
+        app.testing = True
+        yield Place(app, made, engine, queue, shopify, account, source)
+        app.extensions[EXTENSION].engine.dispose()
+        app.extensions[EXTENSION].client.close()
+
+
+def test_a_shop_connects_and_its_token_is_sealed_and_its_work_is_due(place: Place) -> None:
+    browser = place.browser()
+    there = place.get(browser, "/shopify/acme/login")
+    assert there.status_code == 303
+    asked = parse_qs(urlsplit(there.headers["Location"]).query)
+    assert asked["scope"] == [place.settings.shopify_scopes]
+    agreed = requests.get(there.headers["Location"], allow_redirects=False, timeout=5)
+    done = place.get(browser, agreed.headers["Location"].removeprefix(CONSOLE))
+    assert (done.status_code, done.headers["Location"]) == (303, f"/shopify/{SHOP}")
+    shop = place.shopify.shop(SHOP)
+    assert shop.token is not None
+    with transaction(place.engine) as connection:
+        row = connection.execute(text("SELECT * FROM integrations")).mappings().one()
+        work = connection.execute(text("SELECT kind, state, due_at <= now() AS due FROM upstream_work")).all()
+        deeds = connection.execute(text("SELECT action, detail::text FROM audit_log")).all()
+        listed = directory.snapshot(connection)
+    opened = json.loads(load_ring(place.settings).decrypt(row["credentials"], place=f"integration:{row['id']}"))
+    assert opened == {"access_token": shop.token}
+    assert (row["state"], row["installed_at"] is not None) == ("active", True)
+    assert row["detail"] == {"scopes": sorted(place.settings.shopify_scopes.split(",")), "missingScopes": []}
+    assert sorted(map(tuple, work)) == [("registration", "waiting", True), ("sync", "waiting", True)]
+    assert [deed.action for deed in deeds] == ["integration.connected"]
+    assert shop.token not in str(deeds) + str(listed) + str(done.headers) + place.get(browser, f"/shopify/{SHOP}").text
+    assert directory.is_published(listed, place.queue)
+    assert place.queue.llen(queues.UPSTREAM_QUEUE) == 1
+
+
+def test_the_cookies_are_httponly_secure_and_samesite(place: Place) -> None:
+    browser = place.browser()
+    login = place.get(browser, f"/shopify/{SHOP}/login")
+    state = parse_qs(urlsplit(login.headers["Location"]).query)["state"][0]
+    done = place.back(browser, place.shopify.callback_query(SHOP, state))
+    set_ = [*login.headers.getlist("Set-Cookie"), *done.headers.getlist("Set-Cookie")]
+    assert [cookie.partition("=")[0] for cookie in set_] == ["crossdock_oauth", "crossdock_shop", "crossdock_oauth"]
+    for cookie in set_:
+        assert {"HttpOnly", "Secure", "SameSite=Lax", "Path=/shopify"} <= set(cookie.split("; "))
+    assert not [key for key in place.queue.scan_iter("crossdock:*") if state.encode() in key]
+
+
+def test_the_page_of_a_shop_is_for_the_browser_that_connected_it(place: Place) -> None:
+    browser = place.browser()
+    assert place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))).status_code == 303
+    page = place.get(browser, f"/shopify/{SHOP}")
+    assert page.status_code == 200
+    assert "Webhooks registered" in page.text
+    nonce = re.search(r"style-src 'nonce-([^']+)'", page.headers["Content-Security-Policy"])
+    assert nonce is not None
+    assert f'<style nonce="{nonce[1]}">' in page.text
+    assert place.code_of(place.get(place.browser(), f"/shopify/{SHOP}")) == "session_missing"
+    assert place.code_of(place.get(browser, "/shopify/other.myshopify.com")) == "session_missing"
+
+
+@pytest.mark.parametrize(
+    "shop",
+    [
+        "acme.example.com",
+        "acme.myshopify.com.evil.example",
+        "acme.myshopify.com%0A",
+        "-acme",
+        "acme%2F..",
+        "a@b",
+        "%E2%84%AAettle",
+    ],
+)
+def test_what_is_no_shop_goes_nowhere(place: Place, shop: str) -> None:
+    response = place.get(place.browser(), f"/shopify/{shop}/login")
+    assert "Location" not in response.headers
+    assert response.status_code in (400, 404)
+
+
+def test_a_shop_that_nobody_let_in_goes_nowhere_and_is_told_what_to_do(place: Place) -> None:
+    response = place.get(place.browser(), "/shopify/stranger/login")
+    assert (response.status_code, place.code_of(response)) == (404, "shop_not_found")
+    assert "crossdock integrations add" in response.text
+
+
+def test_a_source_that_takes_any_shop_takes_a_new_one(place: Place) -> None:
+    with transaction(place.engine) as connection:
+        connection.execute(text("UPDATE sources SET any_tenant = true"))
+    browser = place.browser()
+    place.shopify.shop("new.myshopify.com")
+    query = place.shopify.callback_query("new.myshopify.com", place.begun(browser, "new"))
+    assert place.back(browser, query).status_code == 303
+    assert len([token for token in place.tokens() if token]) == 1
+
+
+def test_a_shop_that_a_person_switched_off_does_not_switch_itself_on(place: Place) -> None:
+    browser = place.browser()
+    state = place.begun(browser)
+    with transaction(place.engine) as connection:
+        connection.execute(text("UPDATE integrations SET state = 'disabled'"))
+    assert place.code_of(place.get(place.browser(), f"/shopify/{SHOP}/login")) == "integration_disabled"
+    assert place.code_of(place.back(browser, place.shopify.callback_query(SHOP, state))) == "integration_disabled"
+    assert place.tokens() == [None]
+
+
+def test_a_shop_that_was_thrown_out_connects_again_as_the_same_integration(place: Place) -> None:
+    with transaction(place.engine) as connection:
+        connection.execute(text("UPDATE integrations SET state = 'uninstalled'"))
+    browser = place.browser()
+    assert place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))).status_code == 303
+    with transaction(place.engine) as connection:
+        assert connection.execute(text("SELECT state FROM integrations")).scalars().all() == ["active"]
+
+
+def test_a_nonce_is_good_once(place: Place) -> None:
+    browser = place.browser()
+    state = place.begun(browser)
+    cookie = browser.get_cookie("crossdock_oauth", domain="console.example.com", path="/shopify")
+    assert cookie is not None
+    assert place.back(browser, place.shopify.callback_query(SHOP, state)).status_code == 303
+    browser.set_cookie("crossdock_oauth", state, domain="console.example.com", path="/shopify")
+    assert place.code_of(place.back(browser, place.shopify.callback_query(SHOP, state))) == "state_used"
+
+
+def test_a_nonce_lives_ten_minutes(place: Place) -> None:
+    place.begun(place.browser())
+    [key] = place.queue.scan_iter("crossdock:oauth:*")
+    assert 590 <= int(place.queue.ttl(key)) <= 600  # type: ignore[arg-type]
+
+
+def test_another_browsers_answer_is_refused_and_does_not_use_the_nonce_up(place: Place) -> None:
+    browser, attacker = place.browser(), place.browser()
+    state = place.begun(browser)
+    place.begun(attacker)
+    query = place.shopify.callback_query(SHOP, state)
+    assert place.code_of(place.back(attacker, query)) == "state_mismatch"
+    assert place.code_of(place.back(place.browser(), query)) == "state_missing"
+    assert place.tokens() == [None]
+    assert place.back(browser, query).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"hmac": "0" * 64}, "hmac_mismatch"),
+        ({"hmac": ""}, "hmac_mismatch"),
+        ({"hmac": "é"}, "hmac_mismatch"),
+        ({"code": "another"}, "hmac_mismatch"),
+        ({"more": "1"}, "hmac_mismatch"),
+        ({"shop": "other.myshopify.com"}, "shop_mismatch"),
+        ({"shop": "evil.example"}, "shop_malformed"),
+        ({"state": ""}, "state_missing"),
+    ],
+)
+def test_a_callback_that_was_changed_is_refused_before_anything_is_exchanged(
+    place: Place, change: dict[str, str], code: str
+) -> None:
+    browser = place.browser()
+    query = place.shopify.callback_query(SHOP, place.begun(browser))
+    assert place.code_of(place.back(browser, query | change)) == code
+    assert place.shopify.answered == []
+    assert place.tokens() == [None]
+
+
+def test_an_old_callback_is_refused(place: Place) -> None:
+    browser = place.browser()
+    old = str(int((utc_now() - timedelta(minutes=11)).timestamp()))
+    query = place.shopify.callback_query(SHOP, place.begun(browser), timestamp=old)
+    assert place.code_of(place.back(browser, query)) == "callback_expired"
+
+
+def test_an_owner_who_does_not_agree_sees_how_to_begin_again(place: Place) -> None:
+    browser = place.browser()
+    query = place.shopify.callback_query(SHOP, place.begun(browser), code="")
+    assert place.code_of(place.back(browser, query)) == "code_missing"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "exchange_refused"), (200, "exchange_failed"), (500, "exchange_failed")]
+)
+def test_a_failed_exchange_leaves_nothing(place: Place, status: int, code: str) -> None:
+    browser = place.browser()
+    query = place.shopify.callback_query(SHOP, place.begun(browser))
+    place.shopify.fail(status)
+    response = place.back(browser, query)
+    assert (response.status_code, place.code_of(response)) == (502, code)
+    assert place.tokens() == [None]
+
+
+def test_scopes_that_were_not_granted_are_kept_and_shown(place: Place) -> None:
+    place.shopify.granted = ("read_products", "write_inventory")
+    browser = place.browser()
+    there = place.get(browser, f"/shopify/{SHOP}/login").headers["Location"]
+    back = requests.get(there, allow_redirects=False, timeout=5).headers["Location"]
+    assert place.get(browser, back.removeprefix(CONSOLE)).status_code == 303
+    page = place.get(browser, f"/shopify/{SHOP}").text
+    assert "read_orders" in page
+    assert "read_inventory" not in page
+
+
+def test_a_rotated_secret_still_verifies_and_the_newest_exchanges(place: Place) -> None:
+    ring, now = load_ring(place.settings), utc_now()
+    with transaction(place.engine) as connection:
+        sources.rotate(connection, ring, place.source, account_id=place.account, secret="newest", now=now)
+    browser = place.browser()
+    query = place.shopify.callback_query(SHOP, place.begun(browser))  # signed with the old one
+    place.shopify.secret = "newest"
+    assert place.back(browser, query).status_code == 303
+
+
+@given(st.dictionaries(st.text("abc%&=+ é", min_size=1), st.text("xyz%&=+ é"), max_size=5))
+def test_the_signature_is_the_one_of_shopifys_own_library(parameters: dict[str, str]) -> None:
+    official.Session.setup(api_key="key", secret="hush")
+    read = shopify_oauth.read_query(urlencode({**parameters, "timestamp": "1"}).encode())
+    ours = hmac.new(b"hush", shopify_oauth.signed_text(read).encode(), "sha256").hexdigest()
+    assert ours == official.Session.calculate_hmac({**parameters, "timestamp": "1"})
+
+
+def test_a_parameter_sent_twice_is_refused() -> None:
+    for query in (b"a=1&a=2", b"a=1&a[]=2", b"\xff=1", b"a=%ff"):
+        with pytest.raises(Unacceptable, match=r"twice|read"):
+            shopify_oauth.read_query(query)
+
+
+@pytest.mark.samples
+@pytest.mark.skipif(not VECTORS.exists(), reason="the public samples are not beside the checkout")
+def test_the_public_vectors_verify() -> None:
+    vectors = [one for one in json.loads(VECTORS.read_text())["shopify_oauth"] if one["name"] != "app-proxy"]
+    assert len(vectors) == 3
+    for vector in vectors:
+        query = vector["message"] if vector["query"].startswith("as the message") else vector["query"]
+        read = shopify_oauth.read_query(query.encode())
+        assert shopify_oauth.signed_text(read) == vector["message"]
+        ours = hmac.new(vector["secret"].encode(), vector["message"].encode(), "sha256").hexdigest()
+        assert ours == vector["hmac_hex"]

@@ -1,0 +1,136 @@
+"""Claims on upstream work: which is whose for how long, and what became of it.
+
+Comes in: rows of `upstream_work` that are due. Left behind: a lease, then a result that only counts with the claim's
+id. A worker that dies in the middle leaves a lease that ends, and the next claim goes on from its last progress.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, text
+
+from shared.clock import after
+from shared.ids import new_id
+from shared.upstream_work import Kind
+
+# How long a failure waits for the next try, by how many there were in a row; the last counts for all that follow.
+#                 1 min  5 min  15 min  1 h    6 h
+RETRY_SECONDS: Final = (60.0, 300.0, 900.0, 3600.0, 21600.0)
+
+_CLAIM: Final = text("""
+UPDATE upstream_work SET state = 'running', claim_id = :claim_id, due_at = NULL, lease_until = :lease_until,
+    started_at = CASE WHEN progress IS NULL THEN :now ELSE started_at END
+WHERE (integration_id, kind) = (
+    SELECT w.integration_id, w.kind
+    FROM upstream_work w
+    JOIN integrations i ON i.id = w.integration_id AND i.state = 'active'
+    WHERE w.kind = ANY(CAST(:kinds AS text[]))
+      AND ((w.due_at <= :now AND (w.state <> 'running' OR w.lease_until <= :now))
+           OR (w.state = 'running' AND w.lease_until <= :now))
+    ORDER BY w.due_at NULLS LAST, w.lease_until
+    LIMIT 1 FOR UPDATE OF w SKIP LOCKED
+)
+RETURNING integration_id, kind, tries, progress, result
+""")
+# LEAST passes over a NULL: what was asked for meanwhile stays asked for.
+_SETTLE: Final = text("""
+UPDATE upstream_work SET state = :state, claim_id = NULL, lease_until = NULL, due_at = LEAST(due_at, :due_at),
+    tries = :tries,
+    progress = CASE WHEN :keep THEN progress ELSE CAST(:progress AS jsonb) END,
+    error_code = :error_code, error = :error,
+    result = coalesce(CAST(:result AS jsonb), result),
+    finished_at = CASE WHEN :finished THEN :now ELSE finished_at END
+WHERE integration_id = :integration_id AND kind = :kind AND claim_id = :claim_id
+""")
+_PROGRESS: Final = text("""
+UPDATE upstream_work SET progress = CAST(:progress AS jsonb), lease_until = :lease_until
+WHERE integration_id = :integration_id AND kind = :kind AND claim_id = :claim_id
+""")
+_HOLD: Final = text("SELECT 1 FROM upstream_work WHERE claim_id = :claim_id FOR UPDATE")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Work that is ours until its lease ends."""
+
+    id: UUID
+    integration_id: UUID
+    kind: Kind
+    tries: int
+    progress: Mapping[str, Any] | None
+    last_result: Mapping[str, Any]
+
+
+def take(connection: Connection, *, kinds: Collection[Kind], now: datetime, lease_seconds: float) -> Claim | None:
+    """The work that has been due for longest, now leased; `None` when there is none."""
+    claim_id = new_id()
+    values = {
+        "claim_id": str(claim_id),
+        "kinds": [kind.value for kind in kinds],
+        "now": now,
+        "lease_until": after(now, lease_seconds),
+    }
+    row = connection.execute(_CLAIM, values).mappings().one_or_none()
+    if row is None:
+        return None
+    return Claim(claim_id, row["integration_id"], Kind(row["kind"]), row["tries"], row["progress"], row["result"])
+
+
+def hold(connection: Connection, claim: Claim) -> bool:
+    """Whether the work is still this claim's; it stays so until the transaction ends."""
+    return connection.execute(_HOLD, {"claim_id": str(claim.id)}).one_or_none() is not None
+
+
+def advance(
+    connection: Connection, claim: Claim, progress: Mapping[str, Any], *, now: datetime, lease_seconds: float
+) -> None:
+    """Remember how far it got, and lease it anew; nothing when the claim is lost."""
+    values = {"progress": orjson.dumps(progress).decode(), "lease_until": after(now, lease_seconds)}
+    connection.execute(_PROGRESS, values | _key(claim))
+
+
+def finish(
+    connection: Connection, claim: Claim, result: Mapping[str, Any], *, now: datetime, again_at: datetime | None
+) -> bool:
+    """It is done, and due again at `again_at` (`None`: when it is asked for); whether the claim still counted."""
+    values = _settled("done", now, again_at) | {"result": orjson.dumps(result).decode(), "finished": True}
+    return connection.execute(_SETTLE, values | _key(claim)).rowcount == 1
+
+
+def postpone(connection: Connection, claim: Claim, progress: Mapping[str, Any] | None, *, due_at: datetime) -> None:
+    """It goes on at `due_at` from `progress`; nothing went wrong."""
+    values = _settled("waiting", due_at, due_at) | {"tries": claim.tries}
+    values["progress"] = None if progress is None else orjson.dumps(progress).decode()
+    connection.execute(_SETTLE, values | _key(claim))
+
+
+def fail(
+    connection: Connection,
+    claim: Claim,
+    *,
+    code: str,
+    message: str,
+    now: datetime,
+    is_final: bool,
+    wait_seconds: float = 0.0,
+) -> datetime | None:
+    """It failed, and is tried again at what is returned; `None`, when that would change nothing (`is_final`)."""
+    wait = max(wait_seconds, RETRY_SECONDS[min(claim.tries, len(RETRY_SECONDS) - 1)])
+    due_at = None if is_final else after(now, wait)
+    values = _settled("failed", now, due_at) | {"error_code": code, "error": message, "tries": claim.tries + 1}
+    values["keep"] = not is_final
+    connection.execute(_SETTLE, values | _key(claim))
+    return due_at
+
+
+def _settled(state: str, now: datetime, due_at: datetime | None) -> dict[str, Any]:
+    empty = dict.fromkeys(("progress", "error_code", "error", "result"))
+    return {"state": state, "now": now, "due_at": due_at, "tries": 0, "finished": False, "keep": False, **empty}
+
+
+def _key(claim: Claim) -> dict[str, Any]:
+    return {"integration_id": str(claim.integration_id), "kind": claim.kind.value, "claim_id": str(claim.id)}

@@ -1,0 +1,106 @@
+"""A shop's GraphQL API: one document at a time, never faster than the shop lets us.
+
+Comes in: a document and its variables. Comes out: its `data`. Nothing is left behind; a process that dies in the
+middle has perhaps been heard, and every document of ours may be repeated.
+
+Source: shopify.dev, API limits and GraphQL Admin API status and error codes, read 2026-11.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from shared.shopify_shop import api_url
+from workers.sync.job import Job
+from workers.sync.upstream import PATIENCE_SECONDS, UpstreamFailed
+
+THROTTLED_TRIES: Final = 20
+# A query costs at most a shop's whole bucket, so this is more than the slowest plan needs to fill up again.
+_MOST_WAIT_SECONDS: Final = 60.0
+
+
+class ShopifyApi:
+    """The API of one shop for the time of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self._upstream = job.upstream
+        self._url = api_url(job.settings, job.tenant)
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "X-Shopify-Access-Token": job.credential("access_token"),
+        }
+        self._costs: dict[str, float] = {}  # what each document cost the last time
+        self._available = 0.0
+        self._restore_rate = 0.0  # 0: the shop has not said yet
+        self._as_of = 0.0
+
+    def run(self, what: str, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The `data` of a document, once the shop has points enough for it.
+
+        Raises:
+            UpstreamFailed: `throttled` when that takes too long to sit out, `graphql_error` when the shop will not run
+                the document, or what the call itself comes to.
+        """
+        body = orjson.dumps({"query": document, "variables": dict(variables or {})})
+        for _ in range(THROTTLED_TRIES):
+            self._wait_for(self._costs.get(what, 0.0))
+            reply = self._upstream.call(f"shopify.{what}", "POST", self._url, headers=self._headers, body=body)
+            answer = _object(reply.body)
+            self._note(what, answer)
+            errors = answer.get("errors")
+            if not errors:
+                data = answer.get("data")
+                return data if isinstance(data, dict) else {}
+            if not _is_throttled(errors):
+                raise _failure(errors)
+        raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=_MOST_WAIT_SECONDS)
+
+    def _note(self, what: str, answer: Mapping[str, Any]) -> None:
+        cost = (answer.get("extensions") or {}).get("cost") or {}
+        status = cost.get("throttleStatus") or {}
+        self._costs[what] = float(cost.get("requestedQueryCost") or 0)
+        self._available = float(status.get("currentlyAvailable") or 0)
+        self._restore_rate = float(status.get("restoreRate") or 0)
+        self._as_of = time.monotonic()
+
+    def _wait_for(self, points: float) -> None:
+        """Sit out until the bucket has so many points; a long wait is the caller's business."""
+        if not self._restore_rate:
+            return
+        available = self._available + (time.monotonic() - self._as_of) * self._restore_rate
+        wait = min((points - available) / self._restore_rate, _MOST_WAIT_SECONDS)
+        if wait > PATIENCE_SECONDS:
+            raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=wait)
+        if wait > 0:
+            self._upstream.sleep(wait)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise UpstreamFailed("answer_malformed", "The shop's answer is no JSON object")
+    return found
+
+
+def _codes(errors: Any) -> set[str]:
+    listed = errors if isinstance(errors, list) else []
+    return {str((one.get("extensions") or {}).get("code")) for one in listed if isinstance(one, dict)}
+
+
+def _is_throttled(errors: Any) -> bool:
+    return "THROTTLED" in _codes(errors)
+
+
+def _failure(errors: Any) -> UpstreamFailed:
+    first = errors[0] if isinstance(errors, list) and errors else errors
+    words = str(first.get("message") if isinstance(first, dict) else first)[:300]
+    codes = _codes(errors)
+    if "ACCESS_DENIED" in codes:
+        return UpstreamFailed("access_denied", words, is_final=True)
+    return UpstreamFailed("graphql_error", words, is_final="INTERNAL_SERVER_ERROR" not in codes)

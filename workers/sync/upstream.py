@@ -1,0 +1,189 @@
+"""Calls to providers' APIs: through the one door out, tried again by what kind of failure it was, and logged.
+
+Comes in: a request. Comes out: a reply of 2xx, or `UpstreamFailed`, which says whether trying again later may help.
+Left behind: how often a host failed in a row, in Valkey, so that all workers leave a dead host alone together. A
+process that dies in the middle has perhaps been heard, so only what may be repeated is called with `repeatable`.
+
+| what happened                   | here and now          | later                        |
+|---------------------------------|-----------------------|------------------------------|
+| no answer, 5xx                  | 3 tries, backoff      | yes; 5 in a row: circuit     |
+| 429, 430                        | 3 tries, Retry-After  | yes, after Retry-After       |
+| 401, 403                        | no                    | no: a person connects again  |
+| 402, 423 (the account is shut)  | no                    | yes, in 6 hours              |
+| another 4xx, refused by us      | no                    | no                           |
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+import redis
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+from tenacity.wait import wait_random_exponential
+
+from shared import logs, queues, valkey
+from shared.clock import parse_http_date, utc_now
+from shared.egress import networks_of
+from shared.egress.calls import Reply, call
+from shared.errors import CrossdockError, EgressRefused
+from shared.settings import Settings
+
+TRIES: Final = 3
+TRYING_SECONDS: Final = 20.0  # no try begins later than this after the first
+PATIENCE_SECONDS: Final = 5.0  # a longer wait is not sat out, but the work put off
+CIRCUIT_FAILURES: Final = 5
+CIRCUIT_SECONDS: Final = 60
+RETRY_AFTER_MAX_SECONDS: Final = 86_400.0
+SHUT_SECONDS: Final = 21_600.0
+_TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, 430)  # 430: Shopify's own
+_DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_SHUT: Final = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.LOCKED)
+
+_log = logs.get("upstream")
+
+
+class UpstreamFailed(CrossdockError):
+    """Raised when a provider did not do what was asked.
+
+    `code` is stable; `is_final` says that trying again changes nothing until a person does something; `wait_seconds`
+    is how long the provider wants to be left alone; `passes` says that a try within seconds may do.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, is_final: bool = False, wait_seconds: float = 0.0, passes: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.is_final = is_final
+        self.wait_seconds = wait_seconds
+        self.passes = passes
+
+
+class Upstream:
+    """The way to providers of one worker."""
+
+    def __init__(
+        self, settings: Settings, client: valkey.Client, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self.sleep = sleep
+
+    def call(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        repeatable: bool = True,
+    ) -> Reply:
+        """The 2xx reply; `what` names the call in the log, where neither its headers nor its query stand.
+
+        Raises:
+            UpstreamFailed: there was none, after as many tries as the kind of failure is worth.
+        """
+        tries = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, UpstreamFailed) and error.passes),
+            stop=stop_after_attempt(TRIES if repeatable else 1) | stop_after_delay(TRYING_SECONDS),
+            wait=_wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        reply: Reply = tries(self._once, what, method, url, headers, body)
+        return reply
+
+    def _once(self, what: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        host = urlsplit(url).netloc
+        self._check_circuit(host)
+        began = time.monotonic()
+        reply: Reply | None = None
+        failure: UpstreamFailed | None = None
+        try:
+            reply = call(
+                method,
+                url,
+                headers=headers,
+                body=body,
+                timeout_seconds=self._settings.upstream_timeout_seconds,
+                max_bytes=self._settings.upstream_max_bytes,
+                allow_http=self._settings.allow_http_destinations,
+                networks=networks_of(self._settings.allowed_networks()),
+            )
+            failure = judge(reply)
+        except EgressRefused as error:
+            passes = error.code == "host_unresolvable"
+            failure = UpstreamFailed(error.code, error.message, is_final=not passes, passes=passes)
+        except requests.RequestException as error:
+            failure = UpstreamFailed("unreachable", f"{host} did not answer: {type(error).__name__}", passes=True)
+        _log.info(
+            "upstream.called",
+            what=what,
+            host=host,
+            status=reply.status if reply else None,
+            error_code=failure.code if failure else None,
+            duration_ms=round((time.monotonic() - began) * 1000),
+        )
+        self._count(host, is_down=failure is not None and failure.code in ("unreachable", "server_error"))
+        if failure is not None:
+            raise failure
+        assert reply is not None  # noqa: S101  # there is a reply where there is no failure
+        return reply
+
+    def _check_circuit(self, host: str) -> None:
+        with contextlib.suppress(redis.RedisError):
+            failures = self._client.get(queues.circuit(host))
+            if int(failures or 0) >= CIRCUIT_FAILURES:
+                raise UpstreamFailed("circuit_open", f"{host} failed again and again", wait_seconds=CIRCUIT_SECONDS)
+
+    def _count(self, host: str, *, is_down: bool) -> None:
+        """Best effort: a Valkey that is down costs the circuit, nothing else."""
+        with contextlib.suppress(redis.RedisError):
+            if not is_down:
+                self._client.delete(queues.circuit(host))
+                return
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.incr(queues.circuit(host))
+                pipe.expire(queues.circuit(host), CIRCUIT_SECONDS)
+                pipe.execute()
+
+
+def judge(reply: Reply) -> UpstreamFailed | None:
+    """What a reply comes to; `None` for one that is well."""
+    status = reply.status
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    words = f"it answered {status}"
+    if status in _TOO_MANY:
+        wait = retry_after(reply)
+        return UpstreamFailed("too_many_requests", words, wait_seconds=wait, passes=wait <= PATIENCE_SECONDS)
+    if status in _DENIED:
+        return UpstreamFailed("denied", f"{words}: it does not accept the token", is_final=True)
+    if status in _SHUT:
+        return UpstreamFailed("account_shut", f"{words}: the account there is shut", wait_seconds=SHUT_SECONDS)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UpstreamFailed("server_error", words, wait_seconds=retry_after(reply), passes=True)
+    return UpstreamFailed("not_accepted", words, is_final=True)
+
+
+def retry_after(reply: Reply) -> float:
+    """The seconds that a reply's Retry-After asks for; 0 without one that can be read."""
+    text = reply.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        at = parse_http_date(text)
+        seconds = 0.0 if at is None else (at - utc_now()).total_seconds()
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_SECONDS) if seconds == seconds else 0.0  # noqa: PLR0124  # NaN
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.wait_seconds if isinstance(error, UpstreamFailed) else 0.0
+    return max(min(asked, PATIENCE_SECONDS), wait_random_exponential(multiplier=0.5, max=PATIENCE_SECONDS)(state))

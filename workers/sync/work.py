@@ -1,0 +1,117 @@
+"""Does the upstream work that is due: `upstream.work`.
+
+Comes in: an order to look. Left behind: for each piece a result, or when it is tried again and why, and an alert when
+a person is needed. A worker that dies in the middle leaves a lease; when it ends another goes on.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from shared import alerts, logs
+from shared.clock import utc_now
+from shared.db.engine import transaction
+from shared.upstream_work import Kind
+from workers import stopping
+from workers.context import Context
+from workers.sync import claims
+from workers.sync.claims import Claim
+from workers.sync.job import Done, GoOn, Job, load
+from workers.sync.registration import register
+from workers.sync.trial import try_out
+from workers.sync.upstream import Upstream, UpstreamFailed
+
+DOINGS: Final[Mapping[Kind, Callable[[Job], Done | GoOn]]] = {Kind.REGISTRATION: register, Kind.TRIAL: try_out}
+
+_log = logs.get("upstream")
+
+
+def work(
+    context: Context, *, clock: Callable[[], datetime] = utc_now, upstream: Upstream | None = None
+) -> dict[str, int]:
+    """Do what is due until nothing is or the time of one order is over: `{"done", "continued", "failed"}`.
+
+    Safe to call at any time and from anywhere: each piece is one worker's at a time.
+    """
+    end = time.monotonic() + context.settings.dispatch_run_seconds
+    upstream = upstream or Upstream(context.settings, context.client)
+    counts = Counter(done=0, continued=0, failed=0)
+
+    def is_over() -> bool:
+        return stopping.is_stopping() or time.monotonic() >= end
+
+    while not is_over():
+        now = clock()
+        with transaction(context.engine) as connection:
+            claim = claims.take(connection, kinds=DOINGS, now=now, lease_seconds=context.settings.lease_seconds)
+            if claim is None:
+                break
+            job = load(connection, context.ring, claim, context=context, upstream=upstream, now=now, is_over=is_over)
+        if job is not None:
+            counts[_do(job, clock)] += 1
+    return dict(counts)
+
+
+def _do(job: Job, clock: Callable[[], datetime]) -> str:
+    claim = job.claim
+    began = time.monotonic()
+    outcome: Done | GoOn | UpstreamFailed
+    try:
+        outcome = DOINGS[claim.kind](job)
+    except UpstreamFailed as failure:
+        outcome = failure
+    with transaction(job.context.engine) as connection:
+        word = _settle(connection, job, outcome, now=clock())
+    _log.info(
+        "upstream.worked",
+        kind=claim.kind.value,
+        became=word,
+        integration_id=str(claim.integration_id),
+        error_code=outcome.code if isinstance(outcome, UpstreamFailed) else None,
+        duration_ms=round((time.monotonic() - began) * 1000),
+    )
+    return word
+
+
+def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFailed, *, now: datetime) -> str:
+    claim = job.claim
+    match outcome:
+        case Done():
+            if claims.finish(connection, claim, outcome.result, now=now, again_at=outcome.again_at):
+                alerts.resolve(connection, kind=f"{claim.kind}.failing", subject_id=claim.integration_id, now=now)
+            return "done"
+        case GoOn():
+            claims.postpone(connection, claim, outcome.progress, due_at=outcome.due_at)
+            return "continued"
+    due_at = claims.fail(
+        connection,
+        claim,
+        code=outcome.code,
+        message=outcome.message,
+        now=now,
+        is_final=outcome.is_final,
+        wait_seconds=outcome.wait_seconds,
+    )
+    if outcome.is_final or claim.tries + 1 >= len(claims.RETRY_SECONDS):
+        _alert(connection, job, claim, outcome, due_at=due_at, now=now)
+    return "failed"
+
+
+def _alert(
+    connection: Connection, job: Job, claim: Claim, failure: UpstreamFailed, *, due_at: datetime | None, now: datetime
+) -> None:
+    again = "It is tried again." if due_at else "It is not tried again until somebody mends it and asks."
+    alerts.raise_alert(
+        connection,
+        account_id=job.integration["account_id"],
+        kind=f"{claim.kind}.failing",
+        severity="warning" if due_at else "error",
+        subject_id=claim.integration_id,
+        message=f"The {claim.kind} of {job.tenant} fails: {failure.message}. {again}",
+        detail={"code": failure.code, "provider": job.source["provider"]},
+        now=now,
+    )
