@@ -1,0 +1,198 @@
+"""Webhooks at Shopify are brought to what we want and stay so; each kind of trouble is told as what it is."""
+
+from typing import Any
+
+import pytest
+
+from shared.upstream_work import Kind
+from tests.workers.sync.conftest import SHOP, Rig
+from workers.inbound.drain import drain
+from workers.sync.shopify_webhooks import ALWAYS, BY_HAND
+
+
+def topics(rig: Rig) -> dict[str, dict[str, Any]]:
+    return {row["topic"]: row for row in rig.rows("SELECT * FROM registrations")}
+
+
+def there(rig: Rig) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in rig.shop.subscriptions:
+        found.setdefault(one["topic"], []).append(one["uri"])
+    return found
+
+
+def writes(rig: Rig) -> list[str]:
+    return [call for call in rig.shop.calls if call != "webhookSubscriptions"]
+
+
+def test_every_wanted_topic_is_registered_once_at_our_address(rig: Rig) -> None:
+    assert rig.do(Kind.REGISTRATION)["state"] == "done"
+    found = topics(rig)
+    assert {"customers/create", *ALWAYS} <= {name for name, row in found.items() if row["state"] == "registered"}
+    assert there(rig) == {
+        name.replace("/", "_").upper(): ["http://127.0.0.1:61001/api/webhooks/shopify"]
+        for name, row in found.items()
+        if row["state"] == "registered"
+    }
+    assert {found[name]["state"] for name in BY_HAND} == {"by_hand"}
+    ids = {one["topic"]: one["id"] for one in rig.shop.subscriptions}
+    assert found["products/update"]["external_id"] == ids["PRODUCTS_UPDATE"]
+
+
+def test_a_second_time_changes_nothing_and_it_is_due_again_in_a_day(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    rig.shop.calls.clear()
+    rig.forward(hours=23)
+    assert rig.run()["done"] == 0
+    rig.forward(hours=2)
+    assert rig.run()["done"] >= 1
+    assert writes(rig) == []
+    assert rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'") == []
+
+
+def test_what_the_shop_dropped_is_put_back_and_an_alert_is_raised(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    rig.shop.subscriptions = [one for one in rig.shop.subscriptions if one["topic"] != "PRODUCTS_UPDATE"]
+    rig.forward(hours=25)
+    rig.run()
+    assert there(rig)["PRODUCTS_UPDATE"] == ["http://127.0.0.1:61001/api/webhooks/shopify"]
+    assert topics(rig)["products/update"]["drops"] == 1
+    [alert] = rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'")
+    assert alert["detail"]["topics"] == ["products/update"]
+    assert [row["action"] for row in rig.rows("SELECT action FROM audit_log WHERE actor = 'system'")] == [
+        "integration.reregistered"
+    ]
+
+
+def test_ours_at_an_old_address_are_mended_extra_ones_removed_and_others_left_alone(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    elsewhere = rig.shop.subscribe("ORDERS_CREATE", "https://elsewhere.example.com/hooks")
+    rig.set(public_url="http://127.0.0.1:61002")
+    rig.shop.subscribe("PRODUCTS_UPDATE", "http://127.0.0.1:61002/api/webhooks/shopify")
+    rig.shop.subscribe("THEMES_UPDATE", "http://127.0.0.1:61002/api/webhooks/shopify")
+    rig.do(Kind.REGISTRATION)
+    found = there(rig)
+    assert "THEMES_UPDATE" not in found
+    assert found["PRODUCTS_UPDATE"] == ["http://127.0.0.1:61002/api/webhooks/shopify"]
+    assert elsewhere in rig.shop.subscriptions
+    assert all("127.0.0.1:61001" not in uri for uris in found.values() for uri in uris)
+    assert "webhookSubscriptionUpdate" in rig.shop.calls
+
+
+def test_a_topic_that_is_refused_says_why_and_does_not_keep_the_others_from_it(rig: Rig) -> None:
+    rig.shop.refused_topics.add("CUSTOMERS_CREATE")
+    assert rig.do(Kind.REGISTRATION)["state"] == "done"
+    assert topics(rig)["customers/create"]["state"] == "refused"
+    assert "permission" in topics(rig)["customers/create"]["note"]
+    assert topics(rig)["products/update"]["state"] == "registered"
+
+
+def test_one_that_is_taken_already_counts_as_registered(rig: Rig) -> None:
+    rig.shop.taken_although_unlisted.add("PRODUCTS_UPDATE")
+    rig.do(Kind.REGISTRATION)
+    assert topics(rig)["products/update"]["state"] == "registered"
+
+
+def test_what_the_source_does_not_allow_is_not_registered(rig: Rig) -> None:
+    rig.execute("UPDATE sources SET allowed_topics = ARRAY['customers/update']")
+    rig.do(Kind.REGISTRATION)
+    assert {"customers/update", *ALWAYS, *BY_HAND} == set(topics(rig))
+
+
+def test_a_registered_webhook_is_really_posted_and_taken_in(served: Rig) -> None:
+    served.do(Kind.REGISTRATION)
+    assert served.shop.tell("products/update", {"id": 1, "updated_at": "2026-11-01T10:00:00Z"}) == [200]
+    served.shop.secret = "forged"
+    assert served.shop.tell("products/update", {"id": 1}) == [401]
+
+
+def test_the_webhook_test_goes_the_whole_way_and_leaves_an_ignored_message(served: Rig) -> None:
+    served.do(Kind.REGISTRATION)  # asks for the test by itself, the first time
+    trial = served.standing(Kind.TRIAL)
+    assert (trial["state"], trial["error"]) == ("done", None)
+    assert trial["result"]["address"].endswith("/api/webhooks/shopify")
+    for shard in range(4):
+        drain(served.context, shard)
+    [message] = served.rows("SELECT * FROM messages")
+    assert (str(message["id"]), message["state"]) == (trial["result"]["message_id"], "ignored")
+    assert (message["topic"], message["tenant"]) == ("crossdock/test", SHOP)
+
+
+def test_a_public_address_where_nobody_answers_fails_the_test_and_is_tried_again(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    trial = rig.standing(Kind.TRIAL)
+    assert (trial["state"], trial["error_code"], trial["tries"]) == ("failed", "unreachable", 1)
+    assert trial["due_at"] > rig.now
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_final"),
+    [(401, "denied", True), (403, "denied", True), (404, "not_accepted", True), (402, "account_shut", False)],
+)
+def test_what_no_other_try_would_change_is_not_tried_again_here(
+    rig: Rig, status: int, code: str, is_final: bool
+) -> None:
+    rig.shopify.fail(status)
+    work = rig.do(Kind.REGISTRATION)
+    assert (work["state"], work["error_code"]) == ("failed", code)
+    assert (work["due_at"] is None) == is_final
+    assert len(rig.shopify.answered) == 1
+    alerts = rig.rows("SELECT * FROM alerts")
+    assert [alert["kind"] for alert in alerts] == (["registration.failing"] if is_final else [])
+    assert "shpat" not in str(alerts) + str(work)
+
+
+def test_short_trouble_is_sat_out(rig: Rig) -> None:
+    rig.shopify.fail(500)
+    rig.shopify.fail(429, Retry_After="2")
+    assert rig.do(Kind.REGISTRATION)["state"] == "done"
+    assert len(rig.shopify.answered) == len(rig.shop.calls) + 2
+    assert rig.slept[1] >= 2
+
+
+def test_a_long_retry_after_puts_the_work_off_that_long(rig: Rig) -> None:
+    rig.shopify.fail(429, Retry_After="120")
+    work = rig.do(Kind.REGISTRATION)
+    assert work["error_code"] == "too_many_requests"
+    assert rig.slept == []
+    assert (work["due_at"] - rig.now).total_seconds() >= 120
+    rig.forward(seconds=121)
+    rig.run()
+    assert rig.standing(Kind.REGISTRATION)["state"] == "done"
+
+
+def test_trouble_that_lasts_is_tried_ever_more_seldom_and_an_alert_ends_with_it(rig: Rig) -> None:
+    rig.ask(Kind.REGISTRATION)
+    for tries in range(1, 6):
+        rig.context.client.flushall()  # its circuit too
+        rig.shopify.fail(503, times=3)
+        rig.run()
+        work = rig.standing(Kind.REGISTRATION)
+        assert work["tries"] == tries
+        rig.now = work["due_at"]
+    assert [alert["resolved_at"] for alert in rig.rows("SELECT * FROM alerts")] == [None]
+    rig.context.client.flushall()
+    rig.run()
+    assert rig.standing(Kind.REGISTRATION)["state"] == "done"
+    assert all(alert["resolved_at"] for alert in rig.rows("SELECT * FROM alerts WHERE kind LIKE 'registration%'"))
+
+
+def test_a_host_that_fails_five_times_is_left_alone_for_a_while(rig: Rig) -> None:
+    rig.shopify.fail(500, times=6)
+    rig.do(Kind.REGISTRATION)
+    rig.do(Kind.REGISTRATION)
+    assert len(rig.shopify.answered) == 5
+    assert rig.standing(Kind.REGISTRATION)["error_code"] == "circuit_open"
+
+
+def test_without_a_public_address_nothing_is_asked_of_the_shop(rig: Rig) -> None:
+    rig.set(public_url="")
+    assert rig.do(Kind.REGISTRATION)["error_code"] == "public_url_missing"
+    assert rig.shopify.answered == []
+
+
+def test_a_shop_that_left_is_left_alone(rig: Rig) -> None:
+    rig.execute("UPDATE integrations SET state = 'uninstalled'")
+    rig.ask(Kind.REGISTRATION)
+    assert rig.run() == {"done": 0, "continued": 0, "failed": 0}
+    assert rig.shopify.answered == []
