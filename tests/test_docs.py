@@ -82,6 +82,7 @@ def test_every_setting_that_is_named_exists() -> None:
 
 def test_every_task_that_is_named_exists() -> None:
     known = {queues.DRAIN, queues.DISPATCH, queues.REPLAY_RUN, queues.TICK, queues.RECOVER, queues.RETAIN}
+    known |= {queues.PRIVACY}
     families = "|".join({name.partition(".")[0] for name in known})
     task = re.compile(rf"(?:{families})\.[a-z_]+")
     named = {code for page in PAGES for code in _code(page) if task.fullmatch(code)}

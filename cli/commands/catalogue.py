@@ -1,0 +1,127 @@
+"""`crossdock catalogue`: every event type, with its JSON Schema and an example.
+
+Nothing is left behind. `docs/events.md` is what `--markdown` prints; a test keeps the two the same.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import orjson
+
+from cli import output
+from shared.errors import NotFound
+from shared.event_schemas import event_schema, record_schema
+from shared.event_types import CATALOGUE
+from shared.events import envelope
+from shared.record_kinds import KINDS, RecordKind
+
+HEAD = """# Events
+
+<!-- Printed by `crossdock catalogue list --markdown`; do not edit. -->
+
+What subscriptions can name, and what they get. Patterns match too: `*`, `order.*`. An event's body is
+`{"event", "timestamp", "data", "metadata": {"source", "action"}}`; `data` holds the record as it is after the change
+under its kind's name, and `changes` what differs, as `{"field": {"old", "new"}}`. Where a record is first heard of
+in a state, the transition into it is told as well: an order that was paid at once tells `order.created` and
+`order.paid`. New fields may be added to any object; none is taken away. `crossdock catalogue show order.paid --schema`
+prints the JSON Schema of a type, and `GET /api/admin/event-types` has them all.
+
+"""
+_AT = datetime(2026, 3, 14, 9, 26, 53, 589000, tzinfo=UTC)
+
+
+@click.group("catalogue")
+def command() -> None:
+    """Event types: what subscriptions can name, with schema and example.
+
+    \b
+    crossdock catalogue list
+    crossdock catalogue show order.paid
+    """
+
+
+@command.command("list")
+@click.option("--markdown", is_flag=True, help="Print docs/events.md.")
+@output.json_option
+def list_command(*, markdown: bool, as_json: bool) -> None:
+    """List every event type.
+
+    \b
+    crossdock catalogue list
+    """
+    if markdown:
+        click.echo(page(), nl=False)
+        return
+    rows = [
+        {"type": name, "description": kind.description, "reserved": kind.reserved, "schema": event_schema(name)}
+        for name, kind in CATALOGUE.items()
+    ]
+    output.show_rows(rows, ["type", "description", "reserved"], as_json=as_json, empty="")
+
+
+@command.command("show")
+@click.argument("event_type", metavar="TYPE")
+@click.option("--schema", is_flag=True, help="Its JSON Schema rather than an example.")
+@output.json_option
+def show(event_type: str, *, schema: bool, as_json: bool) -> None:
+    """Show what TYPE looks like: an example, or its JSON Schema.
+
+    \b
+    crossdock catalogue show order.paid --schema
+    """
+    del as_json  # it is JSON either way
+    if event_type not in CATALOGUE:
+        raise NotFound("event_type")
+    shown = event_schema(event_type) if schema else _example(event_type)
+    click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+
+
+def page() -> str:
+    """The text of docs/events.md."""
+    types = "".join(
+        f"| `{name}` | {kind.description}{' (reserved: nothing emits it yet)' if kind.reserved else ''} |"
+        f" {', '.join(f'`{part}`' for part in kind.data)} |\n"
+        for name, kind in CATALOGUE.items()
+    )
+    records = "".join(_record(kind) for kind in KINDS.values())
+    examples = "".join(_section(name) for name in CATALOGUE)
+    return (
+        f"{HEAD}| type | when | `data` |\n|---|---|---|\n{types}\n## Records\n\nMoney is in the smallest unit of the"
+        f" record's currency.\n{records}\n## Examples\n{examples}"
+    )
+
+
+def _record(kind: RecordKind) -> str:
+    properties: Mapping[str, Any] = record_schema(kind)["properties"]
+    rows = "".join(f"| `{name}` | {_type(schema)} | {_about(schema)} |\n" for name, schema in properties.items())
+    return f"\n### {kind.name}\n\n| field | type | |\n|---|---|---|\n{rows}"
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    kinds = schema["type"]
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+
+
+def _about(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"] if word is not None)
+    if "properties" in schema:
+        return ", ".join(f"`{name}`" for name in schema["properties"])
+    return str(schema.get("description") or schema.get("format") or "")
+
+
+def _section(name: str) -> str:
+    written = orjson.dumps(_example(name), option=orjson.OPT_INDENT_2).decode()
+    return f"\n### {name}\n\n```json\n{written}\n```\n"
+
+
+def _example(name: str) -> dict[str, Any]:
+    kind = CATALOGUE[name]
+    source = "crossdock" if name.startswith(("subscription.", "webhook.")) else "shopify"
+    for part in kind.data.values():
+        source = part.get("provider", source) if isinstance(part, Mapping) else source
+    body = envelope(event_type=name, data=kind.data, source=source, action=kind.action, at=_AT)
+    found: dict[str, Any] = orjson.loads(body)
+    return found
