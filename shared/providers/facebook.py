@@ -57,7 +57,7 @@ _MESSAGING: Final[Mapping[str, str]] = {
 }
 # X-Hub-Signature-256 over the raw bytes. The older sha1 header is no fallback: whoever could forge it would.
 # Source: developers.facebook.com, graph-api/webhooks/getting-started, read 2026-11.
-_SCHEME: Final = schemes.Scheme.model_validate(schemes.PRESETS["github"])
+_SCHEME: Final = schemes.Scheme.model_validate({"header": "X-Hub-Signature-256", "prefix": "sha256="})
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _MS_FROM: Final = 100_000_000_000  # a number of seconds this large is past the year 5000: it is milliseconds
 

@@ -117,8 +117,15 @@ def _shipment_created(told: Notification) -> Iterator[Change]:
     if named is not None or by_order:
         fields["order_external_id"] = named or next(iter(by_order))
     yield Change("shipment", "upsert", shipment_id, told.version, fields)
+    yield _contents(shipment_id, told, fields)
     for order_id, mine in by_order.items():
         yield Change("order", "upsert", order_id, told.version, orders.of_shipment(order_id, shipment_id, mine))
+
+
+def _contents(shipment_id: str, told: Notification, fields: Mapping[str, JSON]) -> Change:
+    """What is in it, said once and never again: it counts even where a later state came first."""
+    said = {name: fields[name] for name in ("order_external_id", "line_items") if name in fields}
+    return Change("shipment", "upsert", shipment_id, told.version, said, part="contents")
 
 
 def _return(told: Notification) -> Iterator[Change]:
@@ -145,6 +152,8 @@ def _return(told: Notification) -> Iterator[Change]:
     if told.topic == "return_completed":
         fields["delivered_at"] = told.at
     yield Change("shipment", "upsert", return_id, told.version, fields)
+    if told.topic == "return_created":
+        yield _contents(return_id, told, fields)
     if told.topic == "return_completed" and any(item.get("action") == "refund" for item in items):
         yield Change("refund", "upsert", return_id, told.version, _refund(items, told))
 

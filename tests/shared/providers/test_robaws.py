@@ -97,3 +97,47 @@ def test_wrong_settings_are_named(settings):
 def test_the_clients_id_may_be_a_number():
     assert change({"id": 2**60}).external_id == str(2**60)
     assert samples.topics("robaws") == ACT.provider.topics
+
+
+def article(topic: str = "article.updated", act: Actor = ACT, **data: Any) -> Change:
+    body = {"id": "event-1", "event": topic, "data": {"id": 1} | data}
+    [found] = act.understand(act.request(act.sample(topic=topic, body=orjson.dumps(body))))[1].changes
+    return found
+
+
+@pytest.mark.parametrize("topic", ["article.created", "article.updated", "article.stock-changed"])
+def test_every_article_event_tells_the_article(topic):
+    found = article(topic, articleNumber="A-1", name="Dakpan", salePrice=12.5, stock=-2, unit="st", active=True)
+    assert (found.kind, found.external_id) == ("article", "1")
+    assert dict(found.fields) == {
+        "number": "A-1",
+        "name": "Dakpan",
+        "price_minor": 1250,
+        "currency": "EUR",
+        "stock": -2,
+        "unit": "st",
+        "status": "active",
+        "attributes": {},
+    }
+
+
+def test_what_an_article_does_not_say_is_left_alone():
+    assert set(article(name="X").fields) == {"name", "attributes"}
+
+
+def test_a_price_with_more_decimals_than_its_currency_is_kept_as_they_wrote_it():
+    fields = article(salePrice="12.3456").fields
+    assert (fields["price_minor"], fields["currency"]) == (None, "EUR")
+    assert fields["attributes"] == {"salePrice": "12.3456"}
+
+
+def test_the_currency_of_prices_can_be_set():
+    act = replace(ACT, source=replace(ACT.source, settings={"currency": "JPY"}))
+    assert article(act=act, price=1200).fields["price_minor"] == 1200
+    assert article(act=act, price=1200, currency="EUR").fields["price_minor"] == 120_000
+
+
+def test_a_sales_order_is_kept_and_ignored():
+    body = {"id": "event-1", "event": "sales-order.created", "data": {"id": 1}}
+    outcome = ACT.understand(ACT.request(ACT.sample(body=orjson.dumps(body))))[1]
+    assert outcome.ignored == "topic sales-order.created is not handled"

@@ -1,0 +1,145 @@
+"""What the ingress does for each provider beside the usual: paths beneath a source's own, answers and headers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from shared import refusals, valkey
+from shared.crypto import KeyRing
+from shared.inbox import Entry, Inbox
+from shared.providers import samples
+from shared.providers.contract import Sample
+from shared.providers.registry import PROVIDERS
+from shared.settings import Settings
+from tests.web.sources import SECRET, Directory
+from web.ingress import make_app
+
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+PUBLIC = "https://hooks.example"
+CHANNELS = ("flipkart", "selloship", "myntra", "manychat", "facebook", "robaws")
+
+
+@pytest.fixture
+def sources(queue: valkey.Client, ring: KeyRing) -> Directory:
+    directory = Directory(queue, ring)
+    for name in CHANNELS:
+        directory.put(name, name, settings=samples.SETTINGS[name])
+    directory.put("shopify")
+    return directory
+
+
+@pytest.fixture
+def app(redis_url: str, ring: KeyRing, sources: Directory) -> Iterator[Flask]:
+    settings = Settings(database_url="postgresql://nowhere", redis_url=redis_url, inbox_shards=1, public_url=PUBLIC)
+    made = make_app(settings, ring, clock=lambda: NOW)
+    yield made
+    made.extensions["ingress"].stop()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client(use_cookies=False)
+
+
+def send(client: FlaskClient, name: str, topic: str, path: str | None = None, **more: Any) -> Any:
+    provider, path = PROVIDERS[name], f"/api/webhooks/{path or name}"
+    given: dict[str, Any] = {
+        "topic": topic,
+        "body": samples.make(name, topic, number=3, at=NOW),
+        "secret": SECRET,
+        "tenant": "",
+        "delivery_id": "delivery-1",
+        "now": NOW,
+        "settings": samples.SETTINGS[name],
+    }
+    sample = Sample(**(given | more))
+    method, beneath = provider.call(sample)
+    sample = replace(sample, url=f"{PUBLIC}{path}{beneath}")
+    return client.open(f"{path}{beneath}", method=method, data=sample.body, headers=provider.sign(sample))
+
+
+def kept(queue: valkey.Client) -> list[Entry]:
+    return Inbox(queue, shards=1).take(0, 100)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_every_topic_is_taken_in_and_a_wrong_secret_is_not(client, queue, name):
+    for topic in PROVIDERS[name].topics:
+        assert send(client, name, topic).status_code == 200, topic
+    assert send(client, name, topic, secret=b"another").status_code == 401
+    entries = kept(queue)
+    assert len(entries) == len(PROVIDERS[name].topics)
+    assert SECRET.decode() not in str([entry.request.headers.pairs() for entry in entries])
+
+
+def test_a_myntra_call_is_kept_with_its_path_and_answered_in_their_words(client, queue, sources):
+    answer = send(client, "myntra", "order/readyToDispatch")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    assert answer.get_json() == {"statusCode": 1000, "statusMessage": "Accepted", "statusType": "SUCCESS"}
+    [entry] = kept(queue)
+    assert entry.source_id == sources.ids["myntra"]
+    assert entry.request.method == "PUT"
+    assert entry.request.path == "/api/webhooks/myntra/storefront/v4/order/2240000000000003/readyToDispatch"
+    assert entry.request.headers.get("access-token") == "[redacted]"
+
+
+def test_a_refused_token_is_not_logged(client, queue):
+    assert send(client, "myntra", "order/accept", secret=b"a guess").status_code == 401
+    [refused] = refusals.recent(queue, 5)
+    assert refused["headers"]["access-token"] == "[redacted]"
+    assert "a guess" not in str(refused)
+
+
+def test_the_longest_path_that_a_call_is_beneath_is_its_source(client, queue, sources, app):
+    for path in ("myntra/west", "myntra/west/two/three/four/five"):
+        sources.put(path, "myntra")
+    app.extensions["ingress"].listings.poll()
+    for path in ("myntra/west", "myntra/west/two/three/four/five", "myntra/west/two"):
+        assert send(client, "myntra", "order/accept", path).status_code == 200
+    found = [entry.source_id for entry in kept(queue)]
+    assert found == [sources.ids[path] for path in ("myntra/west", "myntra/west/two/three/four/five", "myntra/west")]
+
+
+@pytest.mark.parametrize("path", ["shopify/orders", "robaws/a/b", "nowhere/myntra", "myntr", "/".join("abcdefgh" * 99)])
+def test_only_providers_with_paths_beneath_take_them(client, path):
+    answer = client.post(f"/api/webhooks/{path}", data=b"{}")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "source_unknown")
+
+
+def test_a_get_of_myntras_is_405(client):
+    assert client.get("/api/webhooks/myntra/storefront/v4/packet/downloadinvoice/1").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/api/webhooks/facebook", "/facebook/webhook"])
+def test_facebooks_challenge_is_answered_and_is_no_message(client, queue, path):
+    query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "only-for-samples"}
+    answer = client.get(path, query_string=query)
+    assert (answer.status_code, answer.data, answer.mimetype) == (200, b"1158201444", "text/plain")
+    refused = client.get(path, query_string=query | {"hub.verify_token": "a guess"})
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "challenge_refused")
+    assert kept(queue) == []
+
+
+def test_flipkart_signs_the_url_it_was_given_whatever_host_is_asked(client, sources, app):
+    headers = {"Host": "elsewhere.example"}
+    client.environ_base["HTTP_HOST"] = headers["Host"]
+    assert send(client, "flipkart", "shipment_packed").status_code == 200
+    sources.put("flipkart", "flipkart", settings={"url": "http://old.example/notify"})
+    app.extensions["ingress"].listings.poll()
+    assert send(client, "flipkart", "shipment_packed").status_code == 401
+    own = {"url": "http://old.example/notify"}
+    assert send(client, "flipkart", "shipment_packed", settings=own).status_code == 200
+
+
+def test_flipkart_can_be_taken_from_its_own_addresses_alone(client, sources, app):
+    sources.put("flipkart", "flipkart", settings={"addresses": ["203.0.113.0/24"]})
+    app.extensions["ingress"].listings.poll()
+    answer = send(client, "flipkart", "shipment_packed")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "address_refused")
+    client.environ_base["REMOTE_ADDR"] = "203.0.113.7"
+    assert send(client, "flipkart", "shipment_packed").status_code == 200
