@@ -47,12 +47,20 @@ task_routes = {
     queues.DRAIN: {"queue": queues.INBOUND_QUEUE},
     queues.DISPATCH: {"queue": queues.DELIVERY_QUEUE},
     queues.UPSTREAM_WORK: {"queue": queues.UPSTREAM_QUEUE},
+    queues.UPSTREAM_CONFIRM: {"queue": queues.UPSTREAM_QUEUE},
+    queues.UPSTREAM_POLL: {"queue": queues.UPSTREAM_QUEUE},
 }
 beat_schedule = {
     "every second: wake what is due": {"task": queues.TICK, "schedule": 1.0, "options": {"expires": 2}},
     "every minute: privacy": {"task": queues.PRIVACY, "schedule": 60.0, "options": {"expires": 60}},
     "every minute: recover": {"task": queues.RECOVER, "schedule": 60.0, "options": {"expires": 60}},
     "every five seconds: upstream work": {"task": queues.UPSTREAM_WORK, "schedule": 5.0, "options": {"expires": 5}},
+    "every half minute: confirm topics": {
+        "task": queues.UPSTREAM_CONFIRM,
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "every five seconds: poll queues": {"task": queues.UPSTREAM_POLL, "schedule": 5.0, "options": {"expires": 5}},
     # Hourly, though days are what it counts: a beat that is restarted each night would never come to a daily one.
     "every hour: retain": {"task": queues.RETAIN, "schedule": 3600.0, "options": {"expires": 3600}},
 }

@@ -5,7 +5,7 @@ Left behind: rows in `alerts`, in the caller's transaction. A process that dies 
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
@@ -13,6 +13,10 @@ from sqlalchemy import Connection, insert, select, update
 from shared.db.tables import alerts
 from shared.errors import NotFound
 from shared.ids import new_id
+
+# About a topic that posts to a source, the subject being the message that told of it; detail: topic, sourceId.
+TOPIC_UNCONFIRMED: Final = "topic.unconfirmed"
+TOPIC_DISCONNECTED: Final = "topic.disconnected"
 
 
 def raise_alert(

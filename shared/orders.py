@@ -22,6 +22,8 @@ _QUEUES = {
     queues.RETAIN: queues.SYNC_QUEUE,
     queues.PRIVACY: queues.SYNC_QUEUE,
     queues.UPSTREAM_WORK: queues.UPSTREAM_QUEUE,
+    queues.UPSTREAM_CONFIRM: queues.UPSTREAM_QUEUE,
+    queues.UPSTREAM_POLL: queues.UPSTREAM_QUEUE,
 }
 
 

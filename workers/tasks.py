@@ -14,6 +14,8 @@ from workers.maintenance.retain import retain
 from workers.maintenance.tick import tick
 from workers.privacy.run import run
 from workers.replay import run_slice
+from workers.sync.sns import confirm
+from workers.sync.sqs import poll
 from workers.sync.work import work
 
 
@@ -64,3 +66,15 @@ def run_privacy() -> dict[str, int]:
 def work_upstream() -> dict[str, int]:
     """Do what is due at providers."""
     return work(context())
+
+
+@app.task(name=queues.UPSTREAM_CONFIRM)  # type: ignore[untyped-decorator]
+def confirm_topics() -> dict[str, int]:
+    """Confirm the topics of Amazon SNS that ask and are allowed."""
+    return confirm(context(), now=utc_now())
+
+
+@app.task(name=queues.UPSTREAM_POLL)  # type: ignore[untyped-decorator]
+def poll_queues() -> dict[str, int]:
+    """Fetch what waits in the SQS queues of Amazon sources."""
+    return poll(context())

@@ -130,9 +130,9 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
 
 
 def _confirmation(identity: Identity, body: Mapping[str, Any]) -> Outcome:
-    """SNS asks whether to post here, or tells that it will no more; a worker answers, or an operator is told."""
-    op: Literal["upsert", "delete"] = "upsert" if identity.topic == sns.SUBSCRIPTION else "delete"
-    return Outcome(changes=(Change("confirmation", op, reading.text(body, "TopicArn"), identity.occurred_at),))
+    """SNS asks whether to post here, or tells that it will no more; a worker answers, and an operator is told."""
+    kind = "confirmation" if identity.topic == sns.SUBSCRIPTION else "disconnection"
+    return Outcome(changes=(Change(kind, "upsert", reading.text(body, "TopicArn"), identity.occurred_at),))
 
 
 def _inner(body: Mapping[str, Any]) -> JSON:

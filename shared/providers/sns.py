@@ -43,7 +43,7 @@ _HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {"1": hashes.SHA1(), "2": h
 _ARN: Final = re.compile(r"arn:aws(?:-cn|-us-gov)?:sns:([a-z0-9-]{3,32}):[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 _HOST: Final = r"https://sns\.([a-z0-9-]{3,32})\.amazonaws\.com(?:\.cn)?"
 _CERTIFICATE_URL: Final = re.compile(_HOST + r"/SimpleNotificationService-[A-Za-z0-9]{1,128}\.pem")
-_SUBSCRIBE_URL: Final = re.compile(_HOST + r"/\?Action=ConfirmSubscription&[A-Za-z0-9:%&=_.~+/-]{1,2000}")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_=.-]{16,1024}")
 _RSA_BITS: Final = 2048
 _FUTURE_SECONDS: Final = 300.0
 
@@ -137,10 +137,17 @@ def certificate_region(url: str) -> str | None:
     return match[1] if match else None
 
 
-def subscribe_region(url: str) -> str | None:
-    """The region whose SNS a SubscribeURL asks to confirm; `None` when it is not such an address."""
-    match = _SUBSCRIBE_URL.fullmatch(url)
-    return match[1] if match else None
+def confirmation_url(topic_arn: str, token: str) -> str | None:
+    """Where a subscription is confirmed with the token that SNS gave; `None` when one of the two is malformed.
+
+    Made here rather than taken from SubscribeURL, so that a message can lead nowhere else.
+    """
+    region = region_of(topic_arn)
+    if region is None or not _TOKEN.fullmatch(token):
+        return None
+    end = ".cn" if topic_arn.startswith("arn:aws-cn:") else ""
+    host = f"sns.{region}.amazonaws.com{end}"
+    return f"https://{host}/?Action=ConfirmSubscription&TopicArn={topic_arn}&Token={token}"
 
 
 def certificate_names(region: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What a message asks for beside changes of records: a shop let go, a person to be erased or shown their data.
+"""What a message asks for beside changes of records: a shop let go, a person's rights met, a topic confirmed.
 
 Comes in: a `Change` of a kind that is no record. Comes out: a demand, checked. Pure; a process that dies in the middle
 leaves nothing.
@@ -16,7 +16,9 @@ from workers.inbound.payload import clean_text
 INTEGRATION: Final = "integration"  # op delete: the app was uninstalled from the shop `external_id`
 ERASURE: Final = "erasure"  # of the customer `external_id`, or `*` for the whole shop; fields: orders
 DATA_REQUEST: Final = "data_request"  # of the customer `external_id`; fields: orders, request_id
-KINDS: Final = frozenset({INTEGRATION, ERASURE, DATA_REQUEST})
+CONFIRMATION: Final = "confirmation"  # the provider asks whether its topic `external_id` is to post to this source
+DISCONNECTION: Final = "disconnection"  # the topic `external_id` posts to this source no more
+KINDS: Final = frozenset({INTEGRATION, ERASURE, DATA_REQUEST, CONFIRMATION, DISCONNECTION})
 
 
 @dataclass(frozen=True, slots=True)

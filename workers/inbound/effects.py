@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from shared import audit, privacy
+from shared import alerts, audit, privacy
 from shared.alerts import raise_alert
-from workers.inbound.demands import DATA_REQUEST, INTEGRATION, Demand
+from workers.inbound.demands import CONFIRMATION, DATA_REQUEST, DISCONNECTION, INTEGRATION, Demand
 from workers.inbound.reading import Reading
 
 # An uninstall may come after the next install; host names have no case.
@@ -34,6 +34,8 @@ def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: da
         for demand in reading.demands:
             if demand.kind == INTEGRATION:
                 _uninstall(connection, reading, demand, now)
+            elif demand.kind in (CONFIRMATION, DISCONNECTION):
+                _tell(connection, reading, demand, now)
             else:
                 _ask(connection, reading, demand)
 
@@ -67,6 +69,21 @@ def _uninstall(connection: Connection, reading: Reading, demand: Demand, now: da
             detail={"externalId": demand.subject},
             now=now,
         )
+
+
+def _tell(connection: Connection, reading: Reading, demand: Demand, now: datetime) -> None:
+    """An alert about a topic: workers/sync/sns.py answers what it can, and resolves it."""
+    asks = demand.kind == CONFIRMATION
+    raise_alert(
+        connection,
+        account_id=reading.account_id,
+        kind=alerts.TOPIC_UNCONFIRMED if asks else alerts.TOPIC_DISCONNECTED,
+        severity="warning" if asks else "error",
+        subject_id=reading.inbound.message_id,
+        message=f"{demand.subject} {'waits to be confirmed' if asks else 'posts here no more: it was unsubscribed'}.",
+        detail={"topic": demand.subject, "sourceId": str(reading.inbound.source_id)},
+        now=now,
+    )
 
 
 def _ask(connection: Connection, reading: Reading, demand: Demand) -> None:

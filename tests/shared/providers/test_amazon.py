@@ -153,8 +153,19 @@ def test_a_confirmation_is_asked_of_the_signed_topic(topic):
     request = ACT.request(ACT.sample(topic=topic))
     assert ACT.verify(request) is None
     [found] = ACT.understand(request)[1].changes
-    assert (found.kind, found.external_id) == ("confirmation", doubles.TOPIC)
-    assert found.op == ("upsert" if topic == sns.SUBSCRIPTION else "delete")
+    assert found.external_id == doubles.TOPIC
+    assert found.kind == ("confirmation" if topic == sns.SUBSCRIPTION else "disconnection")
+
+
+def test_a_confirmation_leads_to_the_topics_own_region_and_nowhere_else():
+    token = "a1" * 32
+    assert sns.confirmation_url(doubles.TOPIC, token) == (
+        f"https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={doubles.TOPIC}&Token={token}"
+    )
+    chinese = doubles.TOPIC.replace("arn:aws:", "arn:aws-cn:").replace("eu-west-1", "cn-north-1")
+    assert (sns.confirmation_url(chinese, token) or "").startswith("https://sns.cn-north-1.amazonaws.com.cn/?")
+    for arn, wrong in ((doubles.TOPIC, f"{token}&Action=Unsubscribe"), (f"{doubles.TOPIC}\n", token), ("x", token)):
+        assert sns.confirmation_url(arn, wrong) is None
 
 
 def test_a_subject_is_signed_where_there_is_one_and_null_is_none():
