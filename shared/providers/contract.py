@@ -120,10 +120,11 @@ class Identity:
 class Change:
     """One statement about one record: it is now so, or it is gone.
 
-    `kind` is a record kind of workers/inbound (`user`; `order`, ... to come). `external_id` is the provider's id as
-    text. `version` is the provider's own instant of this state: an older one never overwrites a newer one; `None`
-    falls back to when it occurred or was received. `fields` are our field names (for a user: the columns of
-    tables.users); a field that is absent is unknown and is left as it is, `None` means empty.
+    `kind` is one of shared/record_kinds.py, which says its fields too, or something to be done: `integration` (deleted:
+    the app was uninstalled), `erasure`, `data_request`, or `interaction` (adds to a user's counters, each `key` once).
+    `external_id` is the provider's id as text. `version` is the provider's own instant of this state: an older one
+    never overwrites a newer one; `None` falls back to when it occurred or was received. `fields` are our field names; a
+    field that is absent is unknown and is left as it is, `None` means empty.
 
     `part` names a part of the record that is told of apart from the rest, with a clock of its own: a customer's consent
     to e-mail. Its versions are compared with each other alone, so neither hides the other; attributes have the last one
