@@ -187,6 +187,9 @@ class Provider:
     # Tried after verify, with the message's id, for providers that expect their own words back or that ask a
     # question in a signed request (Slack's url_verification). None, or an answer of None: the usual 200.
     reply: Callable[[Request, Source, str], Reply | None] | None = None
+    # The body as JSON, for a provider whose senders post something else too, a form say; None: it is nothing of that
+    # kind either. Asked only when the body is no JSON.
+    decode: Callable[[Request, Source], JSON] | None = None
     # Checks a source's settings when they are set; problems as texts, none when all is well.
     check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda _: []
     # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
@@ -199,7 +202,7 @@ class Provider:
     methods: tuple[str, ...] = ("POST",)
     # Whether requests may go to paths beneath the source's own, which then say what they are.
     subpaths: bool = False
-    # How a genuine request goes out: its method, and its path beneath the source's own ("" or "/...").
+    # How a genuine request goes out: its method, and its path beneath the source's own ("", "/..." or "?...").
     call: Callable[[Sample], tuple[str, str]] = lambda _: ("POST", "")
 
     def post(self, sample: Sample) -> tuple[list[tuple[str, str]], bytes]:

@@ -6,6 +6,7 @@ Comes out: what the message is, and, where the settings map it to a user, what i
 authentic and kept, and ignored. Pure; nothing is left behind.
 """
 
+import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal, Self
@@ -17,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from shared import signatures
 from shared.errors import PayloadUnexpected
-from shared.providers import mapping, options, reading, schemes
+from shared.providers import expressions, form_body, mapping, options, presets, reading, schemes
 from shared.providers.contract import (
     JSON,
     Evidence,
@@ -31,22 +32,40 @@ from shared.providers.contract import (
     Source,
 )
 
-Preset = Literal["hmac", "standard-webhooks", "svix", "github", "stripe", "slack"]
+Preset = Literal[
+    "hmac",
+    "standard-webhooks",
+    "svix",
+    "github",
+    "stripe",
+    "slack",
+    "hubspot",
+    "hubspot-v2",
+    "hubspot-v1",
+    "twilio",
+]
+DELIVERY_ID_CHARACTERS = 255  # what is longer is made of many ids, and is for the key alone
 
 
 class Place(options.Options):
-    """Where something stands: in a header, at a path of the JSON body, or always the same."""
+    """Where something stands: in a header, at a path or an expression of the JSON body, or always the same."""
 
     header: str = ""
     json_path: str = Field("", alias="json")
+    jmespath: expressions.Expr | None = None
     fixed: str = ""
     unit: signatures.Unit = "iso"
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if sum(map(bool, (self.header, self.json_path, self.fixed))) != 1:
-            raise ValueError("one of header, json and fixed is needed")
+        if sum(map(bool, (self.header, self.json_path, self.jmespath, self.fixed))) != 1:
+            raise ValueError("one of header, json, jmespath and fixed is needed")
         return self
+
+    @property
+    def is_in_body(self) -> bool:
+        """Whether the body has to be read for it."""
+        return bool(self.json_path or self.jmespath)
 
     def find(self, request: Request, payload: JSON) -> str | None:
         """The text that stands there, `None` when there is none."""
@@ -54,36 +73,12 @@ class Place(options.Options):
             return self.fixed
         if self.header:
             return (request.headers.get(self.header) or "").strip() or None
+        if self.jmespath:
+            try:
+                return mapping.as_text(expressions.compiled(self.jmespath).find(payload)[1])
+            except PayloadUnexpected:
+                return None
         return mapping.text_at(payload, self.json_path)
-
-
-# What each preset knows of its sender, where the settings say nothing else.
-PLACES: Mapping[str, dict[str, dict[str, str]]] = {
-    "hmac": {},
-    "standard-webhooks": {
-        "dedupe": {"header": "webhook-id"},
-        "topic": {"json": "type"},
-        "occurred_at": {"json": "timestamp"},
-    },
-    "svix": {"dedupe": {"header": "svix-id"}, "topic": {"json": "type"}, "occurred_at": {"json": "timestamp"}},
-    "github": {
-        "dedupe": {"header": "X-GitHub-Delivery"},
-        "topic": {"header": "X-GitHub-Event"},
-        "tenant": {"json": "repository.full_name"},
-    },
-    "stripe": {
-        "dedupe": {"json": "id"},
-        "topic": {"json": "type"},
-        "tenant": {"json": "account"},
-        "occurred_at": {"json": "created", "unit": "s"},
-    },
-    "slack": {
-        "dedupe": {"json": "event_id"},
-        "topic": {"json": "event.type"},
-        "tenant": {"json": "team_id"},
-        "occurred_at": {"json": "event_time", "unit": "s"},
-    },
-}
 
 
 class GenericOptions(options.Options):
@@ -102,7 +97,7 @@ class GenericOptions(options.Options):
     def _with_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        known = PLACES.get(str(given.get("preset", "hmac")), {})
+        known = presets.PLACES.get(str(given.get("preset", "hmac")), {})
         return {name: place for name, place in known.items() if {name, to_camel(name)}.isdisjoint(given)} | given
 
 
@@ -160,11 +155,11 @@ def route(request: Request, source: Source) -> str:
         tenant = _compiled(source.settings).chosen.tenant
     except (ValidationError, TypeError):
         return ""
-    return (tenant.find(request, None) or "") if tenant and not tenant.json_path else ""
+    return (tenant.find(request, None) or "") if tenant and not tenant.is_in_body else ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
-    """What the settings say the message is. A body in a form field named `payload` or not in JSON has no paths.
+    """What the settings say the message is. A body that is neither JSON nor a form has no paths.
 
     Raises:
         PayloadUnexpected: the topic is not where the settings say.
@@ -181,7 +176,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     return Identity(
         topic=topic,
         key=_key(chosen.dedupe, delivery_id, compiled.scheme, request),
-        delivery_id=delivery_id,
+        delivery_id=delivery_id if delivery_id and len(delivery_id) <= DELIVERY_ID_CHARACTERS else None,
         tenant=(chosen.tenant.find(request, payload) if chosen.tenant else None) or "",
         occurred_at=signatures.instant(occurred, chosen.occurred_at.unit) if occurred and chosen.occurred_at else None,
     )
@@ -189,7 +184,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
 
 def _key(place: Place | None, delivery_id: str | None, scheme: schemes.Scheme, request: Request) -> bytes:
     """The id alone where the signature covers it; or else with the body, since anyone could have put it there."""
-    covered = place is not None and (bool(place.json_path) or place.header.lower() in scheme.signed_headers)
+    covered = place is not None and (place.is_in_body or place.header.lower() in scheme.signed_headers)
     if delivery_id and covered and scheme.mode == "hmac":
         return delivery_id.encode("utf-8", "surrogateescape")
     return reading.unique_key(delivery_id, request.body)
@@ -261,6 +256,19 @@ def sign(sample: Sample) -> list[tuple[str, str]]:
     return headers + schemes.sign(compiled.scheme, sample, headers)
 
 
+def call(sample: Sample) -> tuple[str, str]:
+    """A POST; of a body that the signature has no other hold on, the digest stands in the URL."""
+    if "{form}" not in _compiled(sample.settings).scheme.template:
+        return "POST", ""
+    return "POST", f"?{form_body.DIGEST_FIELD}={hashlib.sha256(sample.body).hexdigest()}"
+
+
+def decode(request: Request, source: Source) -> JSON:
+    """A form as JSON, so that paths and expressions lead into it; `None` when it is none."""
+    del source
+    return form_body.as_json(request)
+
+
 GENERIC = Provider(
     name="generic",
     title="Any signed webhook",
@@ -271,6 +279,8 @@ GENERIC = Provider(
     topics=(),
     sign=sign,
     reply=reply,
+    decode=decode,
+    call=call,
     check_settings=check_settings,
     secret_headers=secret_headers,
 )

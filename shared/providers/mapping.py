@@ -78,7 +78,11 @@ def at(payload: JSON, path: str) -> tuple[bool, Any]:
 
 def text_at(payload: JSON, path: str) -> str | None:
     """The text or number at a path, as text; `None` when there is neither."""
-    _, value = at(payload, path)
+    return as_text(at(payload, path)[1])
+
+
+def as_text(value: Any) -> str | None:
+    """A text or a number, as text; `None` when it is neither, or blank."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,24 +1,33 @@
-"""Signature schemes as settings: what is signed, how, and in which header. The presets are schemes written out.
+"""Signature schemes as settings: what is signed, how, and in which header.
 
 Comes in: a scheme, a request and the secrets. Comes out: a refusal or none. Pure; nothing is left behind.
 """
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_snake
 
 from shared import signatures
 from shared.clock import to_json
+from shared.providers import form_body, public_keys
 from shared.providers.contract import JSON, Headers, Refusal, Request, Sample
 from shared.providers.options import Options
+from shared.providers.presets import SCHEMES as PRESETS
 
-_TOKEN = re.compile(r"\{(body|ts|id|method|url|header:[A-Za-z0-9_-]+)\}")
+_TOKEN = re.compile(r"\{(body|form|ts|id|method|url|url:decoded|header:[A-Za-z0-9_-]+)\}")
+# What HubSpot writes plainly in a query before it signs it, however it was sent.
+# Source: developers.hubspot.com, webhooks/validating-requests, read 2026-11.
+_DECODED = {f"%{ord(sign):02X}": sign for sign in ":/?@!$'()*,;"}
+_ESCAPE = re.compile("|".join(_DECODED), re.IGNORECASE)
 TOLERANCE_MAX_SECONDS = 86_400 * 7
 
 
@@ -41,11 +50,12 @@ class Timestamp(Options):
 class Scheme(Options):
     """One way to prove where a request comes from."""
 
-    mode: Literal["hmac", "static_header", "basic"] = "hmac"
+    mode: Literal["hmac", "digest", "static_header", "basic"] = "hmac"  # digest: of the secret and the template
     algorithm: signatures.Algorithm = "sha256"
     encoding: signatures.Encoding = "hex"
     header: str = Field("X-Webhook-Signature", min_length=1)
     prefix: str = ""
+    public_key_prefix: str = ""  # entries of the list that begin so are Ed25519 signatures, for keys whpk_
     elements: Elements | None = None
     list_separator: Literal["", " ", ","] = ""
     id_header: str = ""
@@ -57,9 +67,9 @@ class Scheme(Options):
     def _holds_together(self) -> Self:
         tokens = _TOKEN.findall(self.template)
         element = self.elements.timestamp if self.elements else ""
-        if self.mode == "hmac":
-            if "body" not in tokens:
-                raise ValueError("template: {body} must be in it, or the body is not protected")
+        if self.mode in ("hmac", "digest"):
+            if "body" not in tokens and not {"form", "url"} <= set(tokens):
+                raise ValueError("template: {body}, or {url} and {form}, must be in it, or the body is not protected")
             if ("ts" in tokens) != (self.timestamp is not None):
                 raise ValueError("template and timestamp go together: {ts} is signed when there is a timestamp")
             if self.timestamp is not None and bool(self.timestamp.header) == bool(element):
@@ -68,6 +78,8 @@ class Scheme(Options):
                 raise ValueError("id_header: needed where the template has {id}")
             if self.elements is not None and (self.prefix or self.list_separator):
                 raise ValueError("elements stand instead of prefix and list_separator")
+            if self.public_key_prefix and not self.list_separator:
+                raise ValueError("public_key_prefix: only the entries of a list have it")
         return self
 
     @property
@@ -76,50 +88,6 @@ class Scheme(Options):
         tokens = _TOKEN.findall(self.template)
         names = {token.removeprefix("header:").lower() for token in tokens if token.startswith("header:")}
         return frozenset(names | ({self.id_header.lower()} if "id" in tokens else set()))
-
-
-_SVIX: dict[str, JSON] = {
-    "encoding": "base64",
-    "prefix": "v1,",
-    "list_separator": " ",
-    "template": "{id}.{ts}.{body}",
-    "key_encoding": "whsec",
-}
-
-PRESETS: Mapping[str, dict[str, JSON]] = {
-    "hmac": {},
-    # Source: github.com/standard-webhooks, spec, read 2026-11.
-    "standard-webhooks": {
-        **_SVIX,
-        "header": "webhook-signature",
-        "id_header": "webhook-id",
-        "timestamp": {"header": "webhook-timestamp"},
-    },
-    # Source: docs.svix.com, receiving/verifying-payloads, read 2026-11.
-    "svix": {
-        **_SVIX,
-        "header": "svix-signature",
-        "id_header": "svix-id",
-        "timestamp": {"header": "svix-timestamp"},
-    },
-    # Source: docs.github.com, webhooks/using-webhooks/validating-webhook-deliveries, read 2026-11. The older sha1
-    # header is no fallback: whoever could forge it would.
-    "github": {"header": "X-Hub-Signature-256", "prefix": "sha256="},
-    # Source: docs.stripe.com, webhooks/signature, read 2026-11. The key is the whole whsec_ text.
-    "stripe": {
-        "header": "Stripe-Signature",
-        "elements": {"timestamp": "t", "signatures": ["v1"]},
-        "timestamp": {},
-        "template": "{ts}.{body}",
-    },
-    # Source: docs.slack.dev, authentication/verifying-requests-from-slack, read 2026-11.
-    "slack": {
-        "header": "X-Slack-Signature",
-        "prefix": "v0=",
-        "timestamp": {"header": "X-Slack-Request-Timestamp"},
-        "template": "v0:{ts}:{body}",
-    },
-}
 
 
 def layered(preset: str, own: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -167,7 +135,7 @@ def _check_hmac(
     found = _given(scheme, value)
     if isinstance(found, Refusal):
         return found
-    digests, stamp = found
+    stamp = found.stamp
     if scheme.timestamp is not None and scheme.timestamp.header:
         outer = signatures.sole(request.headers, scheme.timestamp.header)
         if isinstance(outer, Refusal):
@@ -181,10 +149,11 @@ def _check_hmac(
     # With a dot in the id, "id.ts.body" could be cut in two ways.
     if "{id}" in scheme.template and (not delivery_id or "." in delivery_id):
         return Refusal("signature_malformed", f"{scheme.id_header} is missing or malformed.")
-    content = fill(scheme.template, request, stamp=stamp or "", delivery_id=delivery_id or "")
-    keys = [key for secret in secrets if (key := key_of(secret, scheme.key_encoding))]
-    if refusal := signatures.check_digests(digests, content, keys, scheme.algorithm):
-        return refusal
+    contents = _contents(scheme, request, stamp=stamp or "", delivery_id=delivery_id or "")
+    if isinstance(contents, Refusal):
+        return contents
+    if not _fits(scheme, found, contents, secrets):
+        return Refusal("signature_mismatch", "The signature does not match the body.")
     if scheme.timestamp is None:
         return None
     return signatures.check_time(
@@ -196,9 +165,18 @@ def _check_hmac(
     )
 
 
-def _given(scheme: Scheme, value: str) -> tuple[list[bytes], str | None] | Refusal:
-    """The digests and the timestamp in the signature header; malformed ones are left out, and one must be left."""
-    stamp = None
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a signature header holds; malformed entries are left out."""
+
+    digests: list[bytes]
+    by_private_key: list[bytes]
+    stamp: str | None
+
+
+def _given(scheme: Scheme, value: str) -> _Given | Refusal:
+    """The signatures and the timestamp in the signature header; one signature must be there."""
+    stamp, private = None, []
     if scheme.elements is not None:
         pairs = signatures.elements(value)
         texts = [item for key, item in pairs if key in scheme.elements.signatures]
@@ -211,39 +189,93 @@ def _given(scheme: Scheme, value: str) -> tuple[list[bytes], str | None] | Refus
         texts = [entry[len(scheme.prefix) :] for entry in entries if entry.startswith(scheme.prefix)]
         if texts and not scheme.list_separator and (refusal := signatures.single(texts[0], scheme.header)):
             return refusal
-    digests = [found for text in texts if (found := signatures.decode(text.strip(), scheme.encoding))]
-    if not digests:
+        mark = scheme.public_key_prefix
+        private = [entry[len(mark) :] for entry in entries if mark and entry.startswith(mark)]
+    given = _Given(_decoded(scheme, texts), _decoded(scheme, private), stamp)
+    if not given.digests and not given.by_private_key:
         return Refusal("signature_malformed", f"{scheme.header} holds no signature of the agreed form.")
-    return digests, stamp
+    return given
 
 
-def fill(template: str, request: Request, *, stamp: str, delivery_id: str) -> bytes:
+def _decoded(scheme: Scheme, texts: Sequence[str]) -> list[bytes]:
+    return [found for text in texts if (found := signatures.decode(text.strip(), scheme.encoding))]
+
+
+def _fits(scheme: Scheme, given: _Given, contents: Sequence[bytes], secrets: Sequence[bytes]) -> bool:
+    """Whether a signature fits one of the contents: a digest under a secret, another one under a public key."""
+    keys = [key for secret in secrets if (key := key_of(secret, scheme.key_encoding))]
+    expected = [_digest(scheme, key, content) for content in contents for key in keys]
+    found = signatures.any_matches(given.digests, expected)
+    for content in contents if given.by_private_key else ():
+        found |= public_keys.any_verifies(given.by_private_key, content, secrets)
+    return found
+
+
+def _digest(scheme: Scheme, key: bytes, content: bytes) -> bytes:
+    if scheme.mode == "digest":
+        return hashlib.new(scheme.algorithm, key + content).digest()
+    return signatures.digest(key, content, scheme.algorithm)
+
+
+def _contents(scheme: Scheme, request: Request, *, stamp: str, delivery_id: str) -> list[bytes] | Refusal:
+    """What may have been signed: one content, or, where a form is, also that of the URL with or without its port."""
+    if "{form}" not in scheme.template:
+        return [fill(scheme.template, request, stamp=stamp, delivery_id=delivery_id)]
+    form = form_body.signed(request)
+    if isinstance(form, Refusal):
+        return form
+    return [
+        fill(scheme.template, replace(request, url=url), stamp=stamp, delivery_id=delivery_id, form=form)
+        for url in _with_and_without_port(request.url)
+    ]
+
+
+def _with_and_without_port(url: str) -> tuple[str, ...]:
+    # Source: twilio.com, docs/usage/security, read 2026-11: whether the port is in what is signed varies by product.
+    parts = urlsplit(url)
+    host, colon, port = parts.netloc.rpartition(":")
+    if colon and port.isdigit():
+        return url, parts._replace(netloc=host).geturl()
+    usual = {"https": "443", "http": "80"}.get(parts.scheme)
+    return (url, parts._replace(netloc=f"{parts.netloc}:{usual}").geturl()) if usual else (url,)
+
+
+def fill(template: str, request: Request, *, stamp: str, delivery_id: str, form: bytes = b"") -> bytes:
     """The signed bytes: the template with its tokens replaced once, the body as it came."""
     out = []
     for index, part in enumerate(_TOKEN.split(template)):
         if index % 2 == 0:
             out.append(part.encode())
-        elif part == "body":
-            out.append(request.body)
+        elif part in ("body", "form"):
+            out.append(request.body if part == "body" else form)
         else:
-            if part == "ts":
-                text = stamp
-            elif part == "id":
-                text = delivery_id
-            elif part == "method":
-                text = request.method
-            elif part == "url":
-                text = request.url
-            else:
-                text = request.headers.get(part.removeprefix("header:")) or ""
-            out.append(text.encode("utf-8", "surrogateescape"))
+            out.append(_text(part, request, stamp, delivery_id).encode("utf-8", "surrogateescape"))
     return b"".join(out)
+
+
+def _text(token: str, request: Request, stamp: str, delivery_id: str) -> str:
+    match token:
+        case "ts":
+            return stamp
+        case "id":
+            return delivery_id
+        case "method":
+            return request.method
+        case "url":
+            return request.url
+        case "url:decoded":
+            path, mark, query = request.url.partition("#")[0].partition("?")
+            return path + mark + _ESCAPE.sub(lambda match: _DECODED[match[0].upper()], query)
+        case _:
+            return request.headers.get(token.removeprefix("header:")) or ""
 
 
 def key_of(secret: bytes, encoding: str) -> bytes | None:
     """The HMAC key that a secret spells; `None` when it is malformed, and then it fits nothing."""
     try:
         if encoding == "whsec":
+            if public_keys.is_one(secret):
+                return None
             return signatures.whsec_key(secret)
         if encoding == "hex":
             return binascii.unhexlify(secret)
@@ -270,8 +302,17 @@ def sign(
     if scheme.timestamp and scheme.timestamp.header:
         headers.append((scheme.timestamp.header, stamp))
     request = Request(method, "", Headers([*given, *headers]), sample.body, url=sample.url)
-    content = fill(scheme.template, request, stamp=stamp, delivery_id=sample.delivery_id)
-    digest = signatures.digest(key_of(secret, scheme.key_encoding) or b"", content, scheme.algorithm)
+    form = form_body.signed(request)
+    content = fill(
+        scheme.template,
+        request,
+        stamp=stamp,
+        delivery_id=sample.delivery_id,
+        form=form if isinstance(form, bytes) else b"",
+    )
+    if scheme.public_key_prefix and (signature := public_keys.sign(secret, content)):
+        return [*headers, (scheme.header, scheme.public_key_prefix + signatures.encode(signature, scheme.encoding))]
+    digest = _digest(scheme, key_of(secret, scheme.key_encoding) or b"", content)
     value = scheme.prefix + signatures.encode(digest, scheme.encoding)
     if scheme.elements is not None:
         time = f"{scheme.elements.timestamp}={stamp}," if scheme.elements.timestamp else ""

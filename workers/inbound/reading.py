@@ -19,7 +19,7 @@ from shared.states import MessageState
 from workers.inbound.demands import KINDS as DEMANDS
 from workers.inbound.demands import Demand, demand
 from workers.inbound.fields import RecordChange, record_change
-from workers.inbound.payload import clean_text, parse
+from workers.inbound.payload import clean_text, parse, scrub
 from workers.inbound.subjects import subjects_of
 
 NO_ACCOUNT = UUID(int=0)  # owns the messages whose source is gone: only a superuser sees them
@@ -103,6 +103,8 @@ def _identify(reading: Reading, provider: Provider, listing: Listing) -> None:
     request = reading.inbound.request
     reading.payload, problem = parse(request.body)
     try:
+        if problem is not None and provider.decode is not None:
+            reading.payload = scrub(provider.decode(request, listing.source))
         identity = provider.identify(request, listing.source, reading.payload)
     except PayloadUnexpected as error:
         if problem is None:

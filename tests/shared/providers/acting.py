@@ -27,6 +27,20 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "amazon-v1": ("amazon", samples.SETTINGS["amazon"] | {"signatureVersions": ["1"]}),
     **{f"generic-{preset}": ("generic", {"preset": preset, "user": USER}) for preset in ("svix", "stripe", "github")},
     "generic-slack": ("generic", {"preset": "slack", "topic": {"json": "type"}, "user": USER}),
+    "generic-twilio": ("generic", {"preset": "twilio", "topic": {"json": "type"}, "user": USER}),
+    **{
+        f"generic-{preset}": (
+            "generic",
+            {
+                "preset": preset,
+                "topic": {"jmespath": "type"},
+                "dedupe": {"jmespath": "id"},
+                "occurredAt": {"json": "timestamp"},
+                "user": USER,
+            },
+        )
+        for preset in ("hubspot", "hubspot-v1", "hubspot-v2")
+    },
     "generic-hmac": ("generic", {"preset": "hmac", "topic": {"json": "type"}, "user": USER}),
     "generic-sha512": (
         "generic",
@@ -87,8 +101,8 @@ class Actor:
     @property
     def covers_the_body(self) -> bool:
         """Whether the proof depends on the body; a token's does not, nor FKLOGIN's."""
-        sample = self.sample()
-        return self.signs_inside or self.provider.sign(sample) != self.provider.sign(replace(sample, body=b"{}"))
+        request = self.request(self.sample())
+        return self.signs_inside or self.verify(replace(request, body=b"{}")) is not None
 
     def verify(
         self, request: Request, *, now: datetime = NOW, secrets: tuple[bytes, ...] = (SECRET,)

@@ -10,7 +10,7 @@ import pytest
 from shared.errors import PayloadUnexpected
 from shared.providers import schemes
 from shared.providers.contract import Headers, Reply, Request, Source
-from shared.providers.generic import PLACES
+from shared.providers.presets import PLACES
 from tests.shared.providers.acting import NOW, SECRET, USER, Actor, actor
 
 ACT = actor("generic")

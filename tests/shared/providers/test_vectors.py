@@ -26,6 +26,9 @@ SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
     "x-hub-256": ("generic", {"preset": "github"}),
     "stripe": ("generic", {"preset": "stripe"}),
     "slack": ("generic", {"preset": "slack"}),
+    "hubspot-v1": ("generic", {"preset": "hubspot-v1"}),
+    "hubspot-v2": ("generic", {"preset": "hubspot-v2"}),
+    "hubspot-v3": ("generic", {"preset": "hubspot"}),
     "flipkart": ("flipkart", {}),
 }
 

@@ -1,0 +1,73 @@
+"""Bodies that are forms: their fields as the sender signed them, and as JSON.
+
+Comes in: a request whose body may be `application/x-www-form-urlencoded`. Comes out: its fields. Pure; nothing is left
+behind.
+"""
+
+import hashlib
+import hmac
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import orjson
+
+from shared.providers.contract import JSON, Refusal, Request
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+FIELDS_MAX = 1_000
+DIGEST_FIELD = "bodySHA256"  # in the URL, where the body is no form
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body says that it is a form."""
+    kind = request.headers.get("Content-Type") or ""
+    return kind.partition(";")[0].strip().lower() == FORM_TYPE
+
+
+def fields(body: bytes) -> dict[str, list[str]] | None:
+    """The fields by name, each value once and sorted, as they are signed; `None` when it is no form in UTF-8."""
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, encoding="utf-8", errors="strict"
+        )
+    except ValueError:  # UnicodeDecodeError too
+        return None
+    found: dict[str, set[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, set()).add(value)
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def signed(request: Request) -> bytes | Refusal:
+    """What is signed of the body beside the URL: a form's sorted names and values, or nothing of any other body.
+
+    A body that is no form is covered by its digest in the signed URL; without one it is not protected, and refused.
+    Source: twilio.com, docs/usage/security, read 2026-11; a value is counted once, as its own libraries do.
+    """
+    digests = parse_qs(urlsplit(request.url).query).get(DIGEST_FIELD, [])
+    ours = hashlib.sha256(request.body).hexdigest().encode()
+    if any(not hmac.compare_digest(ours, digest.lower().encode("utf-8", "replace")) for digest in digests):
+        return Refusal("signature_mismatch", "The body's digest in the URL is another one.")
+    if not is_form(request):
+        if request.body and not digests:
+            return Refusal("signature_missing", f"The body is no form, and the URL has no {DIGEST_FIELD}.")
+        return b""
+    found = fields(request.body)
+    if found is None:
+        return Refusal("signature_malformed", "The form is malformed.")
+    return "".join(name + value for name in sorted(found) for value in found[name]).encode()
+
+
+def as_json(request: Request) -> JSON:
+    """A form as an object: a text a field, a list where it has several; `None` when it is no form.
+
+    A form whose one field is named `payload` stands for the JSON in it, as GitHub and Slack send it.
+    """
+    found = fields(request.body) if is_form(request) else None
+    if not found:
+        return None
+    if set(found) == {"payload"} and len(found["payload"]) == 1:
+        try:
+            return orjson.loads(found["payload"][0])
+        except orjson.JSONDecodeError:
+            return None
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
