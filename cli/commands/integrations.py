@@ -3,13 +3,16 @@
 Left behind: a row and its line in the audit log, in one transaction; the ingress is told after the commit.
 """
 
+from typing import IO, Any
 from uuid import UUID
 
 import click
+import orjson
 
 from cli import options, output
 from cli.station import at_work
 from shared import integrations, orders, queues, registrations, sources, upstream_work
+from shared.errors import Unacceptable
 from shared.upstream_work import Kind
 
 
@@ -29,13 +32,18 @@ def command() -> None:
 @command.command("add")
 @click.argument("source_id", type=click.UUID, metavar="SOURCE")
 @click.argument("external_id", metavar="SHOP")
+@click.option("--credentials", "credentials_file", type=click.File("rb"), help="A JSON file of its keys; - reads them.")
 @output.json_option
-def add(source_id: UUID, external_id: str, as_json: bool) -> None:
+def add(source_id: UUID, external_id: str, credentials_file: IO[bytes] | None, as_json: bool) -> None:
     """Let a source take in what this shop sends. SHOP is as the provider names it.
+
+    Keys to the provider's API, where it needs any, come from a file and are kept encrypted.
 
     \b
     crossdock integrations add 0195c1a2-7f00-7a11-8b22-c33d44e55f66 acme.myshopify.com
+    crossdock integrations add 0195c1a2-7f00-7a11-8b22-c33d44e55f66 A2QUAYSIDE77X --credentials keys.json
     """
+    credentials = _credentials(credentials_file)
     with at_work() as station:
         with station.transaction() as connection:
             account_id = sources.get(connection, source_id, account_id=None)["account_id"]
@@ -45,12 +53,25 @@ def add(source_id: UUID, external_id: str, as_json: bool) -> None:
                 account_id=account_id,
                 source_id=source_id,
                 external_id=external_id,
+                credentials=credentials,
                 now=station.now(),
             )
             detail = {"sourceId": str(source_id), "externalId": row["external_id"]}
             station.note(connection, "integration.created", row["id"], account_id=account_id, detail=detail)
         station.publish()
     output.show_one(row, as_json=as_json)
+
+
+def _credentials(file: IO[bytes] | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        given = orjson.loads(file.read())
+    except orjson.JSONDecodeError as error:
+        raise Unacceptable("credentials_malformed", f"The credentials are not JSON: {error}.") from error
+    if not isinstance(given, dict):
+        raise Unacceptable("credentials_malformed", "The credentials are not a JSON object.")
+    return given
 
 
 @command.command("list")
@@ -98,6 +119,18 @@ def test(integration_id: UUID, as_json: bool) -> None:
     crossdock integrations test 0195c1a2-7f00-7a11-8b22-c33d44e55f66
     """
     _ask(integration_id, Kind.TRIAL, as_json=as_json)
+
+
+@command.command("sync")
+@click.argument("integration_id", type=click.UUID, metavar="ID")
+@output.json_option
+def sync(integration_id: UUID, as_json: bool) -> None:
+    """Have the integration's data read whole at its provider, now.
+
+    \b
+    crossdock integrations sync 0195c1a2-7f00-7a11-8b22-c33d44e55f66
+    """
+    _ask(integration_id, Kind.SYNC, as_json=as_json)
 
 
 @command.command("upstream")

@@ -8,7 +8,7 @@ import asyncio
 import statistics
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ import aiohttp
 import click
 
 from cli import output, stack
+from cli.acting import call, secret_of
 from cli.station import Station, at_work
 from shared import directory
 from shared.clock import utc_now
@@ -34,6 +35,7 @@ class _Target:
     provider: Provider
     topic: str
     url: str
+    public_url: str  # as the provider was told it, which some sign
     secret: bytes
     tenant: str
     settings: dict[str, Any]
@@ -68,9 +70,13 @@ def command(
     Sends what the provider would send, to a source of a running stack, whose secret it looks up itself; or to any URL,
     with --secret. Tells the statuses and how long the answers took.
 
+    Amazon signs with a private key of its own, so its webhooks are a stand-in's, which an ingress believes that has the
+    same CROSSDOCK_SNS_STAND_IN; or give a key as PEM with --secret.
+
     \b
     crossdock simulate shopify customers/create
     crossdock simulate robaws client.updated --path robaws/customers --count 1000 --rate 50
+    CROSSDOCK_SNS_STAND_IN=var/sns crossdock simulate amazon ORDER_CHANGE
     crossdock simulate shopify customers/update --url https://hooks.example.com/api/webhooks/shopify --secret "$S"
     """
     provider = PROVIDERS.get(provider_name)
@@ -89,22 +95,23 @@ def command(
 def _target(
     provider: Provider, topic: str, *, path: str | None, url: str | None, secret: str | None, tenant: str | None
 ) -> _Target:
+    given = None if secret is None else secret.encode()
     if url is not None:
-        if secret is None:
+        if given is None and provider.envelope is None:
             raise click.UsageError("--url needs --secret.")
-        return _Target(provider, topic, url, secret.encode(), TENANT if tenant is None else tenant, {})
+        signed_with = given or secret_of(provider, (), current(), now=utc_now())
+        return _Target(provider, topic, url, url, signed_with, TENANT if tenant is None else tenant, {})
     with at_work() as station:
         listing_path, listing = _listing(station, provider, path)
         running = stack.addresses(station.settings.data_dir) or stack.addresses_of(current())
-    secrets = listing.source.secrets
-    if secret is None and not secrets:
-        raise Unacceptable("secret_needed", "The source has no secret that counts; give --secret.")
+        signed_with = given or secret_of(provider, listing.source.secrets, current(), now=station.now())
     own = sorted(listing.tenants or ()) if provider.has_tenants else [""]
     return _Target(
         provider=provider,
         topic=topic,
         url=f"{running.ingress}/api/webhooks/{listing_path}",
-        secret=secrets[0] if secret is None else secret.encode(),
+        public_url=f"{current().public_url.rstrip('/')}/api/webhooks/{listing_path}",
+        secret=signed_with,
         tenant=tenant if tenant is not None else own[0] if own else TENANT,
         settings=dict(listing.source.settings),
     )
@@ -152,15 +159,13 @@ async def _post(session: aiohttp.ClientSession, target: _Target, customer: int, 
         tenant=target.tenant,
         delivery_id=str(uuid4()),
         now=now,
-        url=target.url,
+        url=target.public_url,
         settings=target.settings,
     )
-    method, beneath = target.provider.call(sample)
-    sample = replace(sample, url=f"{target.url}{beneath}")
-    headers, posted = target.provider.post(sample)
+    made = call(target.provider, sample, target.url)
     started = time.monotonic()
     try:
-        async with session.request(method, sample.url, data=posted, headers=headers) as answer:
+        async with session.request(made.method, made.url, data=made.body, headers=made.headers) as answer:
             tally.last = (await answer.text())[:500]
             tally.statuses[str(answer.status)] += 1
     except (aiohttp.ClientError, TimeoutError) as error:
