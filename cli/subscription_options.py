@@ -3,6 +3,7 @@
 Nothing is left behind.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -12,9 +13,35 @@ from shared.subscription_fields import ORDERINGS, SCHEDULES
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """The object, or a usage error."""
+        if isinstance(value, dict):
+            return value
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            self.fail("is not JSON", param, ctx)
+        if not isinstance(parsed, dict):
+            self.fail("is not a JSON object", param, ctx)
+        return parsed
+
+
 _OPTIONS = (
     click.option("--description", help="For people."),
     click.option("--destination", help="What kind of receiver it is; `webhook` unless given."),
+    click.option("--settings", type=JsonObject(), help="The destination's own settings, as a JSON object."),
+    click.option(
+        "--credential-file",
+        "credential",
+        type=click.File(),
+        help="The file with the secret of the destination's API; `-` reads it from the standard input.",
+    ),
     click.option("--retry-attempts", type=int, help="Tries after the first."),
     click.option("--retry-delay", "retry_delay_seconds", type=float, help="Seconds before the second; then doubled."),
     click.option("--schedule", type=click.Choice(SCHEDULES), help="A named schedule instead of the two."),
@@ -36,9 +63,11 @@ def fields(command: _Command) -> _Command:
 def columns(given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, by column; what was not is left out."""
     values = {name: value for name, value in given.items() if value is not None and value != ()}
+    if "credential" in values:
+        values["credential"] = values["credential"].read().strip()
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def told(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit log is told of a change: a destination's own settings may hold credentials."""
-    return {name: "changed" if name == "settings" else value for name, value in values.items()}
+    return {name: "changed" if name in ("settings", "credential") else value for name, value in values.items()}

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.destinations.contract import Destination
 from shared.destinations.registry import DESTINATIONS
 from shared.egress import check_url
 from shared.errors import EgressRefused, Unacceptable
-from shared.events import CATALOGUE
+from shared.events import CATALOGUE, matches
 from shared.settings import Settings
 
 SCHEDULES = ("standard",)
@@ -42,26 +43,32 @@ class Checked:
     warnings: tuple[str, ...] = field(default=())
 
 
-def check(settings: Settings, fields: Mapping[str, Any], *, destination: str = "webhook") -> Checked:
-    """`fields` by column name, checked and normalised. `destination` is the present one, where they do not name it.
+def check(settings: Settings, fields: Mapping[str, Any], *, destination: str | None = None) -> Checked:
+    """`fields` by column name, checked and normalised. `destination` is the present one; None: a new subscription.
 
-    It may wait for a name server, so no transaction is open. A host that does not resolve is a warning: it may yet.
+    `credential`, which is no column, is the secret of an API that the owner brings along. It may wait for a name
+    server, so no transaction is open. A host that does not resolve is a warning: it may yet.
 
     Raises:
         Unacceptable: a field is unknown or its value is not one it may have; the first problem found.
     """
     values = dict(fields)
-    destination = values.get("destination", destination)
-    if destination not in DESTINATIONS:
-        raise Unacceptable("destination_unknown", f"Destinations are: {', '.join(sorted(DESTINATIONS))}.")
-    if "settings" in values and (problems := DESTINATIONS[destination].check_settings(values["settings"])):
+    kind = _destination(values, destination)
+    if destination is None:
+        own = {"url": kind.url, "ordering": kind.ordering if kind.ordering != "none" else ""}
+        values = {name: value for name, value in own.items() if value} | values
+        if "url" not in values:
+            raise Unacceptable("url_missing", "A subscription has a url, where events are sent.")
+    if (destination is None or "settings" in values) and (problems := kind.check_settings(values.get("settings", {}))):
         raise Unacceptable("settings_malformed", " ".join(problems))
+    _check_credential(kind, values, is_new=destination is None)
     if "name" in values:
         values["name"] = _text("name", values["name"], least=1, most=NAME_MAX)
     if "description" in values:
         values["description"] = _text("description", values["description"] or "", least=0, most=DESCRIPTION_MAX)
     if "events" in values:
         values["events"] = check_events(values["events"])
+        _check_carried(kind, values["events"])
     _check_numbers(settings, values)
     if values.get("schedule") is not None and values["schedule"] not in SCHEDULES:
         raise Unacceptable("schedule_unknown", f"Schedules are: {', '.join(SCHEDULES)}; or null for retry_delay.")
@@ -86,6 +93,36 @@ def check_events(patterns: Sequence[str]) -> list[str]:
         hint = f" Did you mean {' or '.join(near)}?" if near else " GET /api/admin/event-types lists them."
         raise Unacceptable("event_type_unknown", f"There is no event type {pattern[:100]!r}.{hint}")
     return list(dict.fromkeys(patterns))
+
+
+def _destination(values: Mapping[str, Any], present: str | None) -> Destination:
+    wanted = values.get("destination", present or "webhook")
+    if wanted not in DESTINATIONS:
+        raise Unacceptable("destination_unknown", f"Destinations are: {', '.join(sorted(DESTINATIONS))}.")
+    if present not in (None, wanted):
+        # Its secret would go to where it does not belong.
+        raise Unacceptable("destination_fixed", "A subscription keeps its destination; make another one.")
+    return DESTINATIONS[wanted]
+
+
+def _check_credential(kind: Destination, values: Mapping[str, Any], *, is_new: bool) -> None:
+    credential = values.get("credential")
+    if kind.check_credential is None:
+        if credential is not None:
+            raise Unacceptable("credential_unwanted", f"{kind.title}: its secret is made here, none is brought along.")
+    elif credential is not None:
+        if problems := kind.check_credential(credential):
+            raise Unacceptable("credential_malformed", " ".join(problems))
+    elif is_new or "credential" in values:
+        raise Unacceptable("credential_missing", f"{kind.title}: a credential of its API is needed.")
+
+
+def _check_carried(kind: Destination, patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        odd = [name for name in CATALOGUE if matches([pattern], name) and not kind.takes(name)]
+        if odd:
+            can = ", ".join(sorted(kind.event_types or ()))
+            raise Unacceptable("event_type_not_carried", f"{kind.title} carries {can}; not {odd[0]} ({pattern!r}).")
 
 
 def _check_numbers(settings: Settings, values: Mapping[str, Any]) -> None:

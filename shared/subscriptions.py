@@ -15,7 +15,8 @@ from shared import alerts, sealed
 from shared import lanes as lane
 from shared.crypto import KeyRing
 from shared.db.tables import lanes, subscriptions
-from shared.errors import NotFound
+from shared.destinations.registry import DESTINATIONS
+from shared.errors import Conflict, NotFound
 from shared.ids import new_id
 from shared.settings import Settings
 from shared.signing import new_secret
@@ -32,9 +33,11 @@ def place(subscription_id: UUID | str) -> str:
 def create(
     connection: Connection, ring: KeyRing, settings: Settings, *, account_id: UUID, checked: Checked, now: datetime
 ) -> tuple[dict[str, Any], str]:
-    """The new subscription and its secret, which cannot be had again."""
+    """The new subscription and its secret, which cannot be had again; empty if its owner brought a credential."""
     subscription_id = new_id()
-    secret = new_secret()
+    values = dict(checked.values)
+    credential = values.pop("credential", None)
+    secret = "" if credential is not None else new_secret()
     defaults: dict[str, Any] = {
         "description": "",
         "destination": "webhook",
@@ -49,14 +52,14 @@ def create(
         "max_in_flight": settings.subscription_in_flight,
         "ordering": "none",
     }
-    values = {**defaults, **checked.values}
+    values = {**defaults, **values}
     if not values["active"]:
         values |= {"disabled_reason": "by_hand", "disabled_at": now}
     connection.execute(
         insert(subscriptions).values(
             id=subscription_id,
             account_id=account_id,
-            secrets=[sealed.entry(ring, secret, place=place(subscription_id), now=now)],
+            secrets=[sealed.entry(ring, credential or secret, place=place(subscription_id), now=now)],
             created_at=now,
             updated_at=now,
             **values,
@@ -101,15 +104,21 @@ def list_subscriptions(
 
 
 def change(
-    connection: Connection, subscription_id: UUID, *, account_id: UUID, checked: Checked, now: datetime
+    connection: Connection, ring: KeyRing, subscription_id: UUID, *, account_id: UUID, checked: Checked, now: datetime
 ) -> dict[str, Any]:
     """The subscription after the checked changes. Idempotent. `active` goes through `disable` and `enable`.
+
+    A `credential` takes the place of the one before at once.
 
     Raises:
         NotFound: there is none of this id in the account.
     """
     row = _locked(connection, subscription_id, account_id=account_id)
-    values = {name: value for name, value in checked.values.items() if name != "active" and row[name] != value}
+    apart = ("active", "credential")
+    values = {name: value for name, value in checked.values.items() if name not in apart and row[name] != value}
+    if "credential" in checked.values:
+        newest = sealed.entry(ring, checked.values["credential"], place=place(subscription_id), now=now)
+        values["secrets"] = [newest]
     if values:
         connection.execute(
             update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values, updated_at=now)
@@ -175,8 +184,11 @@ def rotate(
     Raises:
         NotFound: there is none of this id in the account.
         Unacceptable: the overlap is too long.
+        Conflict: its secret is an API's credential, which is changed there and then here.
     """
     row = _locked(connection, subscription_id, account_id=account_id)
+    if DESTINATIONS[row["destination"]].check_credential is not None:
+        raise Conflict("credential_not_ours", "Its secret is a credential of an API: set a new `credential` instead.")
     sealed.check_overlap(overlap_seconds)
     secret = new_secret()
     newest = sealed.entry(ring, secret, place=place(subscription_id), now=now)

@@ -12,6 +12,7 @@ import click
 from cli import options, output, subscription_options
 from cli.station import Station, at_work
 from shared import deliveries, events, orders, subscriptions
+from shared.destinations.registry import DESTINATIONS
 from shared.errors import Conflict, Unacceptable
 from shared.events import CATALOGUE, EventDraft
 from shared.subscription_fields import check
@@ -35,7 +36,7 @@ def command() -> None:
 @command.command("add")
 @options.account_option
 @click.option("--name", required=True, help="For people.")
-@click.option("--url", required=True, help="Where events are posted to.")
+@click.option("--url", help="Where events are posted to; a destination whose API we know has its own.")
 @click.option("--event", "events", multiple=True, required=True, help="A type, `user.*` or `*`; may be repeated.")
 @subscription_options.fields
 @output.json_option
@@ -45,6 +46,7 @@ def add(*, account_name: str | None, as_json: bool, **given: Any) -> None:
     \b
     crossdock subscriptions add --name CRM --url https://crm.example.com/hooks --event 'user.*'
     crossdock subscriptions add --name ERP --url https://erp.example.com/in --event '*' --ordering strict
+    crossdock subscriptions add --name xwanai --destination xwanai --credential-file key.txt --event 'user.*'
     """
     with at_work() as station:
         checked = check(station.settings, subscription_options.columns(given))
@@ -56,7 +58,7 @@ def add(*, account_name: str | None, as_json: bool, **given: Any) -> None:
             detail = subscription_options.told(checked.values)
             station.note(connection, "subscription.created", row["id"], account_id=account_id, detail=detail)
     _warn(checked.warnings)
-    output.show_one({**row, "secret": secret}, as_json=as_json)
+    output.show_one({**row, "secret": secret or None}, as_json=as_json)
 
 
 @command.command("list")
@@ -116,7 +118,12 @@ def update(*, subscription_id: UUID, as_json: bool, **given: Any) -> None:
         checked = check(station.settings, values, destination=row["destination"])
         with station.transaction() as connection:
             row = subscriptions.change(
-                connection, subscription_id, account_id=row["account_id"], checked=checked, now=station.now()
+                connection,
+                station.ring,
+                subscription_id,
+                account_id=row["account_id"],
+                checked=checked,
+                now=station.now(),
             )
             detail = subscription_options.told(checked.values)
             station.note(connection, "subscription.updated", row["id"], account_id=row["account_id"], detail=detail)
@@ -236,6 +243,8 @@ def _send_test(station: Station, subscription_id: UUID) -> tuple[UUID, UUID]:
         row = subscriptions.get(connection, subscription_id, account_id=None)
         if not row["active"]:
             raise Conflict("webhook_disabled", "The subscription is disabled; enable it first.")
+        if not DESTINATIONS[row["destination"]].takes(TEST_TYPE):
+            raise Conflict("test_not_carried", "This destination carries no test events; change a record instead.")
         draft = EventDraft(
             account_id=row["account_id"],
             type=TEST_TYPE,

@@ -4,7 +4,7 @@ No sockets, no database, no clock: what goes out is sent by the delivery engine 
 that dies in the middle leaves nothing here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     AGAIN = "again"  # failed; try again while the schedule has tries left
     DEAD = "dead"  # failed; no try will help
     GONE = "gone"  # the receiver wants no more: disable the subscription at once
+    LATER = "later"  # not now, says a rate limit: the subscription waits, and no try is used up
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,9 @@ class Parcel:
     delivery_id: str
     attempt_number: int  # from 1
     url: str
-    secrets: tuple[str, ...]  # every secret whose signature is to be sent, newest first
+    secrets: tuple[str, ...]  # every secret whose signature is to be sent, newest first; or the API's credential
     settings: Mapping[str, Any] = field(default_factory=dict)
+    is_repeat: bool = False  # an earlier attempt, of which nobody may know, may have reached the receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class Outgoing:
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    done_statuses: frozenset[int] = frozenset()  # beside 2xx: the receiver is as it should be all the same
+    quota: str = ""  # the one of the destination's quotas that it counts against
+    reply_bytes: int = 0  # how much of the reply is wanted as `Answer.body`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Answer:
     error_code: str | None = None  # timeout, connection_failed, tls_failed, address_refused, reply_malformed, ...
     error: str | None = None
     duration_ms: int = 0
+    body: bytes = b""  # as much as the request wanted; cut off where the reply was longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +72,59 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Landing:
+    """What became of one parcel of a conversation; `answer` None: nothing was sent for it."""
+
+    answer: Answer | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How often an API may be asked with one credential: `requests` in any `seconds`."""
+
+    requests: int
+    seconds: float
+
+
+# Requests go out, answers come in, and in the end there is a landing for each parcel, in their order. The memory is the
+# subscription's in this process, such as a token that lives for an hour; it may be gone at any time.
+Conversation = Generator[Outgoing, Answer, list[Landing]]
+
+# Why a conversation got no answer: nothing was sent, and `later` is the judgement.
+QUOTA_USED_UP = "quota_used_up"  # with `retry-after`
+OUT_OF_TIME = "out_of_time"
+UNSENT = frozenset({QUOTA_USED_UP, OUT_OF_TIME})
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How several events are carried at once, each still a delivery with a state of its own."""
+
+    limit: int  # parcels in one conversation
+    converse: Callable[[Sequence[Parcel], MutableMapping[str, Any], Callable[[], datetime]], Conversation]
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
-    """One destination. Adding one is a file with such a record, a line in the registry and its test."""
+    """One destination. Adding one is a file with such a record, a line in the registry and its test.
+
+    It has either `build` and `judge`, one request for each delivery, or `batching`.
+    """
 
     name: str
     title: str
-    build: Callable[[Parcel, datetime], Outgoing]  # the datetime is now: timestamps are fresh on every attempt
-    judge: Callable[[Answer, datetime], Judgement]
+    # The datetime is now: timestamps are fresh on every attempt. A judgement instead: there is nothing to send.
+    build: Callable[[Parcel, datetime], Outgoing | Judgement] | None = None
+    judge: Callable[[Answer, datetime], Judgement] | None = None
+    batching: Batching | None = None
+    quotas: Callable[[Mapping[str, Any]], Mapping[str, Quota]] = lambda _: {}
     check_settings: Callable[[Mapping[str, Any]], list[str]] = lambda _: []
+    check_credential: Callable[[str], list[str]] | None = None  # set: a person brings the secret, else one is made
+    event_types: frozenset[str] | None = None  # what it can carry; None: everything
+    url: str = ""  # of the API, for subscriptions that name none
+    ordering: str = "none"  # of subscriptions that name none
+
+    def takes(self, event_type: str) -> bool:
+        """Whether it can carry this type of event."""
+        return self.event_types is None or event_type in self.event_types

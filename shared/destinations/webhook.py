@@ -3,19 +3,13 @@
 Comes in: a parcel or an answer. Comes out: a request or a judgement. Pure; nothing is left behind.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from shared import __version__
-from shared.clock import parse_http_date
 from shared.destinations.contract import Answer, Destination, Judgement, Outgoing, Parcel, Verdict
+from shared.destinations.replies import USER_AGENT, retry_after
 from shared.signing import hex_signature, standard_signatures
-
-RETRY_AFTER_MAX_SECONDS = 86_400.0
-USER_AGENT = f"Crossdock/{__version__}"
-_SECONDS = re.compile(r"[0-9]{1,10}")  # RFC 9110, 10.2.3: delay-seconds is digits and nothing else
 
 TOO_MANY_REQUESTS = 429
 SERVICE_UNAVAILABLE = 503
@@ -58,21 +52,6 @@ def judge(answer: Answer, now: datetime) -> Judgement:
         return Judgement(Verdict.GONE, "http_410")
     wait = retry_after(answer.headers, now) if status in (TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE) else None
     return Judgement(Verdict.AGAIN, f"http_{status}", wait)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The seconds that `Retry-After` asks for, given in seconds or as a date, at most a day; `None` if it says nothing.
-
-    Source: RFC 9110, 10.2.3.
-    """
-    value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        seconds = float(value)
-    elif (at := parse_http_date(value)) is not None:
-        seconds = (at - now).total_seconds()
-    else:
-        return None
-    return min(seconds, RETRY_AFTER_MAX_SECONDS) if seconds > 0 else None
 
 
 def check_settings(settings: Mapping[str, Any]) -> list[str]:

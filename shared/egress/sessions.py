@@ -127,7 +127,7 @@ class Session:
             ) as response:
                 status = response.status
                 headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-                excerpt = await _read(response)
+                excerpt = await _read(response, outgoing.reply_bytes)
         except EgressRefused as refused:
             code, error = refused.code, refused.message
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as failure:
@@ -141,6 +141,7 @@ class Session:
             error_code=code,
             error=error,
             duration_ms=int((time.monotonic() - began) * 1000),
+            body=excerpt if outgoing.reply_bytes else b"",
         )
 
     async def close(self) -> None:
@@ -148,25 +149,26 @@ class Session:
         await self._client.close()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, wanted: int) -> bytes:
     """The first bytes of the reply's body. What is longer than we read is not read: the connection is closed."""
-    kept = b""
+    most, keep = (wanted, wanted) if wanted else (RESPONSE_BYTES, EXCERPT_BYTES)
+    kept = bytearray()
     count = 0
     content = response.content
     try:
-        while count < RESPONSE_BYTES:
-            chunk = await content.read(RESPONSE_BYTES - count)
+        while count < most:
+            chunk = await content.read(most - count)
             if not chunk:
-                return kept
+                return bytes(kept)
             count += len(chunk)
-            if len(kept) < EXCERPT_BYTES:
-                kept += chunk[:EXCERPT_BYTES]
+            if len(kept) < keep:
+                kept += chunk[: keep - len(kept)]
             if content.at_eof():
-                return kept
+                return bytes(kept)
     except (TimeoutError, aiohttp.ClientError, OSError):
         pass
     response.close()
-    return kept
+    return bytes(kept)
 
 
 def _code(failure: Exception) -> str:

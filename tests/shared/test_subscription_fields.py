@@ -54,12 +54,15 @@ def test_one_bad_field_among_good_ones_is_refused_by_its_code(fields: dict[str, 
 
 @pytest.mark.parametrize("pattern", ["*", "user.*", "order.*", "order.item.*", "subscription.disabled"])
 def test_patterns_and_types_are_kept_once_each(pattern: str) -> None:
-    assert check(SETTINGS, {"events": [pattern, "user.created", pattern]}).values["events"] == [pattern, "user.created"]
+    assert check(SETTINGS, {"events": [pattern, "user.created", pattern]}, destination="webhook").values["events"] == [
+        pattern,
+        "user.created",
+    ]
 
 
 def test_a_misspelt_type_is_answered_with_what_was_meant() -> None:
     with pytest.raises(Unacceptable, match=r"user\.created"):
-        check(SETTINGS, {"events": ["user.craeted"]})
+        check(SETTINGS, {"events": ["user.craeted"]}, destination="webhook")
 
 
 def test_private_networks_can_be_allowed() -> None:
@@ -70,5 +73,5 @@ def test_private_networks_can_be_allowed() -> None:
 
 
 def test_only_what_is_given_is_checked_and_given_back() -> None:
-    assert check(SETTINGS, {}).values == {}
-    assert check(SETTINGS, {"name": " CRM "}).values == {"name": "CRM"}
+    assert check(SETTINGS, {}, destination="webhook").values == {}
+    assert check(SETTINGS, {"name": " CRM "}, destination="webhook").values == {"name": "CRM"}

@@ -52,7 +52,7 @@ class Attempt(Shape):
     """One try."""
 
     number: int
-    verdict: str = Field(description="delivered, again, dead or gone.")
+    verdict: str = Field(description="delivered, again, dead, gone, or later (a rate limit: no try was used up).")
     status_code: int | None
     error_code: str | None
     error: str | None

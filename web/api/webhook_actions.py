@@ -8,6 +8,7 @@ from flask import Response
 
 from shared import deliveries, events, orders, subscriptions
 from shared.db.engine import transaction
+from shared.destinations.registry import DESTINATIONS
 from shared.errors import Conflict
 from shared.event_types import CATALOGUE
 from shared.events import EventDraft
@@ -44,6 +45,8 @@ def send_test(path: IdPath) -> Response:
         row = subscriptions.get(connection, path.uuid(NOUN), account_id=scope().account_id)
         if not row["active"]:
             raise Conflict("webhook_disabled", "The webhook is disabled; enable it first.")
+        if not DESTINATIONS[row["destination"]].takes(TEST_TYPE):
+            raise Conflict("test_not_carried", "This destination carries no test events; change a record instead.")
         draft = EventDraft(
             account_id=scope().account_id,
             type=TEST_TYPE,

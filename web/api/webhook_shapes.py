@@ -26,6 +26,9 @@ class WebhookFields(Form):
     active: bool = Field(True, description="False holds its deliveries; the same as /disable and /enable.")
     destination: str = Field("webhook", description="What kind of receiver it is.")
     settings: dict[str, Any] = Field({}, description="The destination's own.")
+    credential: str = Field(
+        "", description="The secret of the destination's API, where its owner brings one; kept sealed, never shown."
+    )
     retry_attempts: int = Field(3, description="Tries after the first.")
     retry_delay: float = Field(60, description="Seconds before the second try; it doubles with each.")
     schedule: str | None = Field(None, description="`standard`: a named schedule instead of the two above.")
@@ -44,7 +47,7 @@ class CreateWebhook(WebhookFields):
     """A new webhook."""
 
     name: str = Field(description="For people.")
-    url: str = Field(description="Where events are sent: https, and no private address unless allowed.")
+    url: str = Field("", description="Where events are sent; may be left out for a destination whose API we know.")
     events: list[str] = Field(description="Event types, `order.*` or `*`; GET /api/admin/event-types lists them.")
 
 
@@ -113,7 +116,9 @@ class Webhook(Shape):
 class WebhookWithSecret(Webhook):
     """A webhook with its secret, which is shown this once."""
 
-    secret: str = Field(description="Save it: signatures are checked with it, and it is not shown again.")
+    secret: str | None = Field(
+        description="Save it: signatures are checked with it, and it is not shown again. null: it was brought along."
+    )
 
 
 class WebhookDetail(Webhook):

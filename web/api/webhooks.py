@@ -64,7 +64,7 @@ def create_webhook(body: CreateWebhook) -> Response:
             connection, context.ring, context.settings, account_id=scope().account_id, checked=checked, now=now
         )
         scope().note(connection, "subscription.created", row["id"], detail=_told(checked.values), now=now)
-    made = WebhookMadeAnswer(webhook=WebhookWithSecret.of(row, secret=secret), warnings=list(checked.warnings))
+    made = WebhookMadeAnswer(webhook=WebhookWithSecret.of(row, secret=secret or None), warnings=list(checked.warnings))
     return answer(made, 201)
 
 
@@ -90,7 +90,9 @@ def update_webhook(path: IdPath, body: UpdateWebhook) -> Response:
         before = subscriptions.get(connection, path.uuid(NOUN), account_id=scope().account_id)
     checked = check(context.settings, body.columns(), destination=before["destination"])
     with transaction(context.engine) as connection:
-        row = subscriptions.change(connection, before["id"], account_id=scope().account_id, checked=checked, now=now)
+        row = subscriptions.change(
+            connection, context.ring, before["id"], account_id=scope().account_id, checked=checked, now=now
+        )
         scope().note(connection, "subscription.updated", row["id"], detail=_told(checked.values), now=now)
     return answer(WebhookAnswer(webhook=Webhook.of(row), warnings=list(checked.warnings)))
 
@@ -108,4 +110,4 @@ def delete_webhook(path: IdPath) -> Response:
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the audit log is told of a change: a destination's own settings may hold credentials."""
-    return {name: value if name != "settings" else "changed" for name, value in values.items()}
+    return {name: "changed" if name in ("settings", "credential") else value for name, value in values.items()}

@@ -21,6 +21,7 @@ from workers.context import Context
 from workers.delivery import leases, outcome
 from workers.delivery.claim import Claim, Claimed, DueLane, claim, survey
 from workers.delivery.outcome import Recorded, Result
+from workers.delivery.quotas import Quotas
 from workers.delivery.subscribers import Subscribers
 
 # A claim that a crash of the server takes back was never more than a promise to ourselves: it need not be on disk.
@@ -38,6 +39,7 @@ class Books:
         self._rng = rng
         self._counters: Counter[str] = Counter()
         self.subscribers = Subscribers(context.ring)
+        self.quotas = Quotas(context.client)
 
     def survey(self, now: datetime) -> list[DueLane]:
         """The lanes with something due; strays of closed lanes are put where they belong on the way."""
@@ -86,13 +88,14 @@ class Books:
         self._counters.update({name: n for name, n in recorded.counts.items() if name.startswith("attempts:")})
         return recorded
 
-    def give_back(self, unsent: Sequence[Claimed], now: datetime) -> int:
-        """Hand leases back that were not used."""
+    def give_back(self, unsent: Sequence[Claimed], flown: bool, now: datetime) -> int:  # passed on
+        """Hand leases back that were not used, or of which nobody knows whether they were (`flown`)."""
         with transaction(self._context.engine) as connection:
             return leases.give_back(
                 connection,
                 [claimed.delivery_id for claimed in unsent],
                 sorted({claimed.claim_id for claimed in unsent}),
+                flown=flown,
                 now=now,
             )
 

@@ -10,6 +10,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from shared.destinations.registry import DESTINATIONS
+
 # A loose index scan: one probe of deliveries_due for each lane that has pending deliveries, and one more for whether
 # the first of them (of a strict lane: its head) is due. The cost grows with those lanes, not with the backlog nor with
 # idle subscriptions: each LIMIT keeps the planner from turning the probes into a scan of the backlog.
@@ -21,7 +23,7 @@ WITH RECURSIVE busy(id) AS (
             WHERE d.state = 'pending' AND d.subscription_id > busy.id ORDER BY d.subscription_id LIMIT 1)
     FROM busy WHERE busy.id IS NOT NULL
 )
-SELECT CAST(busy.id AS text) AS id, s.max_in_flight, s.ordering = 'strict' AS strict,
+SELECT CAST(busy.id AS text) AS id, s.max_in_flight, s.destination, s.ordering = 'strict' AS strict,
     COALESCE(s.active, false) AS active, s.id IS NULL OR s.deleted_at IS NOT NULL AS deleted,
     l.subscription_id IS NULL AS bare,
     l.paused_until > :now AS paused, l.consecutive_failures,
@@ -84,7 +86,7 @@ FROM picked LEFT JOIN events e ON e.id = picked.event_id
 WHERE d.id = picked.id AND d.state = 'pending'
 RETURNING CAST(d.id AS text) AS delivery_id, CAST(d.account_id AS text) AS account_id,
     CAST(d.subscription_id AS text) AS subscription_id, CAST(d.event_id AS text) AS event_id,
-    d.event_type, d.tries, d.attempts, e.body
+    d.event_type, d.tries, d.attempts, e.body, d.last_error IS NOT NULL
 """)
 
 
@@ -94,6 +96,7 @@ class DueLane:
 
     subscription_id: str
     cap: int  # requests in flight at most
+    batch: int = 1  # deliveries that one conversation carries
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ class Claimed:
     body: bytes | None  # None: the event has passed its retention
     claim_id: str
     lease_until: datetime
+    is_repeat: bool = False  # it failed before, or was lost on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,10 @@ def survey(connection: Connection, *, now: datetime, in_flight: int) -> Survey:
         elif row.due and not row.paused:
             if row.bare:
                 bare.append(row.id)
-            found.due.append(DueLane(row.id, row.max_in_flight if row.max_in_flight > 0 else in_flight))
+            cap = row.max_in_flight if row.max_in_flight > 0 else in_flight
+            destination = DESTINATIONS.get(row.destination)
+            batching = None if destination is None else destination.batching
+            found.due.append(DueLane(row.id, cap, 1 if batching is None else batching.limit))
     if bare:
         connection.execute(_ADD_LANES, {"ids": bare})
     return found
@@ -194,7 +201,8 @@ def claim(
             body=None if body is None else body.encode(),
             claim_id=claim_id,
             lease_until=lease_until,
+            is_repeat=attempts > 0 or failed,
         )
-        for delivery_id, account_id, subscription_id, event_id, event_type, tries, attempts, body in rows
+        for delivery_id, account_id, subscription_id, event_id, event_type, tries, attempts, body, failed in rows
     ]
     return Claim(claim_id, taken, versions)

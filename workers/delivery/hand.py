@@ -18,9 +18,10 @@ class Hand:
 
     subscription_id: str
     cap: int
+    size: int = 1  # deliveries that one flight carries; a lane that carries several has one flight at a time
     width: int = FIRST_WIDTH
     waiting: deque[Claimed] = field(default_factory=deque)
-    flying: int = 0
+    flying: int = 0  # deliveries
     unwritten_failures: int = 0  # until they are written, nobody knows whether the lane is paused: nothing is sent
     served: int = 0  # the number of the claim that took from it last
     queued: bool = False  # it stands in the window's queue
@@ -31,12 +32,22 @@ class Hand:
         """How many more deliveries may be leased."""
         if self.unwritten_failures:
             return 0
+        if self.size > 1:  # the next load gathers while one is on its way
+            return max(0, 2 * self.size - self.flying - len(self.waiting))
         ahead = min(max(self._pace, self._landed), self.cap * AHEAD)
         return max(0, min(self.width, self.cap) + ahead - self.flying - len(self.waiting))
 
     def may_fly(self) -> bool:
         """Whether one that waits may be sent now."""
-        return bool(self.waiting) and not self.unwritten_failures and self.flying < min(self.width, self.cap)
+        most = min(self.width, self.cap) if self.size == 1 else 1
+        return bool(self.waiting) and not self.unwritten_failures and self.flying < most
+
+    def take(self) -> tuple[Claimed, ...]:
+        """The next flight's load; there is at least one that waits."""
+        waiting = self.waiting
+        if self.size == 1:
+            return (waiting.popleft(),)
+        return tuple(waiting.popleft() for _ in range(min(self.size, len(waiting))))
 
     def deal(self, claimed: Claimed) -> None:
         """Take one that was leased."""

@@ -46,6 +46,7 @@ class Landing:
     at: datetime
     verdict: Verdict
     retry_after_seconds: float | None = None
+    follows: bool = False  # its request has been counted: a full batch is not a hundred failures in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,9 @@ def after(lane: Lane, landings: Sequence[Landing], limits: Limits, *, now: datet
         if landing.verdict is Verdict.DELIVERED:
             recovered = recovered or lane.warned_percent > 0
             lane = _succeed(lane, landing)
+            continue
+        if landing.verdict is Verdict.LATER:
+            lane = _wait(lane, landing)
             continue
         lane = _fail(lane, landing)
         if landing.verdict is Verdict.GONE:
@@ -105,19 +109,23 @@ def _succeed(lane: Lane, landing: Landing) -> Lane:
     )
 
 
+def _wait(lane: Lane, landing: Landing) -> Lane:
+    """The lane, left alone for as long as its receiver asked for."""
+    if not landing.retry_after_seconds:
+        return lane
+    asked = seconds_after(landing.at, landing.retry_after_seconds)
+    return replace(lane, paused_until=max(lane.paused_until or asked, asked))
+
+
 def _fail(lane: Lane, landing: Landing) -> Lane:
-    paused_until = lane.paused_until
-    if landing.retry_after_seconds:
-        asked = seconds_after(landing.at, landing.retry_after_seconds)
-        paused_until = max(paused_until or asked, asked)
+    lane = _wait(lane, landing)
     return replace(
         lane,
         failed_count=lane.failed_count + 1,
         last_delivery_status="failed",
         last_delivery_at=landing.at,
-        consecutive_failures=lane.consecutive_failures + 1,
+        consecutive_failures=lane.consecutive_failures + (0 if landing.follows else 1),
         first_failure_at=lane.first_failure_at or landing.at,
-        paused_until=paused_until,
     )
 
 

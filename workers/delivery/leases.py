@@ -22,12 +22,16 @@ UPDATE deliveries d
 SET state = CASE WHEN lapsed.gone THEN 'discarded' WHEN lapsed.open THEN 'pending' ELSE 'held' END,
     finished_at = CASE WHEN lapsed.gone THEN CAST(:now AS timestamptz) END,
     next_attempt_at = LEAST(d.next_attempt_at, :now),
+    last_error = CASE WHEN {flown} THEN COALESCE(d.last_error, 'interrupted') ELSE d.last_error END,
     claim_id = NULL, lease_until = NULL
 FROM lapsed WHERE d.id = lapsed.id
 """
-_EXPIRE = text(_BACK.format(condition="d.lease_until <= :now"))
+_EXPIRE = text(_BACK.format(condition="d.lease_until <= :now", flown="true"))
 _GIVE_BACK = text(
-    _BACK.format(condition="d.id = ANY(CAST(:ids AS uuid[])) AND d.claim_id = ANY(CAST(:claims AS uuid[]))")
+    _BACK.format(
+        condition="d.id = ANY(CAST(:ids AS uuid[])) AND d.claim_id = ANY(CAST(:claims AS uuid[]))",
+        flown="CAST(:flown AS boolean)",
+    )
 )
 
 
@@ -39,8 +43,13 @@ def expire(connection: Connection, *, now: datetime) -> int:
     return connection.execute(_EXPIRE, {"now": now}).rowcount
 
 
-def give_back(connection: Connection, ids: Sequence[str], claims: Sequence[str], *, now: datetime) -> int:
-    """How many deliveries were handed back that were leased under one of `claims` and not sent. Idempotent."""
+def give_back(connection: Connection, ids: Sequence[str], claims: Sequence[str], *, flown: bool, now: datetime) -> int:
+    """How many deliveries were handed back that were leased under one of `claims`. Idempotent.
+
+    `flown`: they were on their way, and may have arrived.
+    """
     if not ids:
         return 0
-    return connection.execute(_GIVE_BACK, {"ids": list(ids), "claims": list(claims), "now": now}).rowcount
+    return connection.execute(
+        _GIVE_BACK, {"ids": list(ids), "claims": list(claims), "flown": flown, "now": now}
+    ).rowcount

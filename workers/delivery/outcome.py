@@ -24,6 +24,7 @@ from workers.delivery.backoff import Policy, next_delay
 from workers.delivery.claim import Claimed
 
 EVENT_EXPIRED = "event_expired"
+LATER_SECONDS = 60.0  # how long "later" is when nobody says
 
 _LANES = text("""
 SELECT l.*, s.account_id, s.name, s.url, s.active, s.deleted_at, s.retry_attempts, s.retry_delay_seconds, s.schedule,
@@ -38,11 +39,11 @@ FOR NO KEY UPDATE OF l
 _SETTLE = text("""
 WITH result AS (
     SELECT * FROM json_to_recordset(CAST(:results AS json)) AS result(id uuid, claim uuid, state text,
-        next_at timestamptz, sent bool, verdict text, status int, code text, error text, excerpt text, ms int,
-        started timestamptz)
+        next_at timestamptz, sent bool, tried bool, verdict text, status int, code text, error text, excerpt text,
+        ms int, started timestamptz)
 ), settled AS (
     UPDATE deliveries d SET state = r.state, claim_id = NULL, lease_until = NULL,
-        tries = d.tries + r.sent::int, attempts = d.attempts + r.sent::int,
+        tries = d.tries + r.tried::int, attempts = d.attempts + r.sent::int,
         next_attempt_at = COALESCE(r.next_at, d.next_attempt_at),
         finished_at = CASE WHEN r.state IN ('delivered', 'dead', 'discarded') THEN CAST(:now AS timestamptz) END,
         last_status = r.status, last_error = r.code
@@ -77,13 +78,14 @@ _LANE_FIELDS = [entry.name for entry in fields(lane.Lane)]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an attempt came to; `answer` None: it was not sent, for its event has passed its retention."""
+    """What an attempt came to; `answer` None: nothing was sent, and the judgement says why."""
 
     claimed: Claimed
     answer: Answer | None
     judgement: Judgement
     started_at: datetime
     landed_at: datetime
+    follows: bool = False  # another delivery of the same request stands for its failure
 
 
 @dataclass(slots=True)
@@ -110,11 +112,14 @@ def record(
             recorded.counts["lost"] += 1
             continue
         recorded.counts[state.value] += 1
-        if result.answer is None:
+        if result.answer is not None:
+            recorded.counts[f"attempts:{result.judgement.verdict}"] += 1
+        elif result.judgement.verdict is not Verdict.LATER:
             continue
-        recorded.counts[f"attempts:{result.judgement.verdict}"] += 1
         landings.setdefault(result.claimed.subscription_id, []).append(
-            lane.Landing(result.landed_at, result.judgement.verdict, result.judgement.retry_after_seconds)
+            lane.Landing(
+                result.landed_at, result.judgement.verdict, result.judgement.retry_after_seconds, result.follows
+            )
         )
     _move_lanes(connection, {rows[key]: some for key, some in landings.items() if key in rows}, settings, recorded, now)
     recorded.closed |= {key for key in ids if key not in rows or not _is_open(rows[key])}
@@ -137,6 +142,9 @@ def _state(result: Result, row: Any, *, now: datetime, rng: Random) -> tuple[Del
             return DeliveryState.DISCARDED, None
         case Verdict.GONE:
             return DeliveryState.HELD, None
+        case Verdict.LATER:
+            wait = judgement.retry_after_seconds or LATER_SECONDS
+            return (DeliveryState.PENDING if row.active else DeliveryState.HELD), after(now, wait)
     policy = Policy(row.retry_attempts, row.retry_delay_seconds, row.schedule)
     delay = next_delay(result.claimed.tries + 1, policy, retry_after_seconds=judgement.retry_after_seconds, rng=rng)
     if delay is None:
@@ -162,6 +170,7 @@ def _settle(
                 "state": state,
                 "next_at": next_at,
                 "sent": result.answer is not None,
+                "tried": result.answer is not None and result.judgement.verdict is not Verdict.LATER,
                 "verdict": result.judgement.verdict,
                 "status": answer.status,
                 "code": result.judgement.code,

@@ -30,10 +30,16 @@ async def attempt(
     if claimed.body is None:
         return Result(claimed, None, Judgement(Verdict.DEAD, EVENT_EXPIRED), started_at, started_at)
     outgoing = _build(claimed, subscriber, now=started_at)
-    if isinstance(outgoing, Outgoing) and subscriber is not None and subscriber.destination is not None:
+    if isinstance(outgoing, Judgement):
+        return Result(claimed, None, outgoing, started_at, started_at)
+    judge = None if subscriber is None or subscriber.destination is None else subscriber.destination.judge
+    if isinstance(outgoing, Outgoing) and subscriber is not None and judge is not None:
         answer = await session.send(outgoing, timeout_seconds=min(subscriber.timeout_seconds, timeout_max_seconds))
         landed_at = clock()
-        judgement = subscriber.destination.judge(answer, landed_at)
+        if answer.status in outgoing.done_statuses:
+            judgement = Judgement(Verdict.DELIVERED)
+        else:
+            judgement = judge(answer, landed_at)
     else:
         landed_at = started_at
         answer = Answer(None, error_code=str(outgoing), error="Nothing was sent.")
@@ -41,11 +47,11 @@ async def attempt(
     return Result(claimed, answer, judgement, started_at, landed_at)
 
 
-def _build(claimed: Claimed, subscriber: Subscriber | None, *, now: datetime) -> Outgoing | str:
-    """The request, or the code of why there is none."""
+def _build(claimed: Claimed, subscriber: Subscriber | None, *, now: datetime) -> Outgoing | Judgement | str:
+    """The request; or that the destination has none to send; or the code of what is amiss with us."""
     if subscriber is None or claimed.body is None:
         return "subscription_gone"
-    if subscriber.destination is None:
+    if subscriber.destination is None or subscriber.destination.build is None:
         return "destination_unknown"
     secrets = subscriber.live_secrets(now)
     if not secrets:

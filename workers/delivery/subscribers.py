@@ -4,7 +4,7 @@ Comes in: ids and the row versions that a claim saw. Left behind: nothing but th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ class Subscriber:
     settings: Mapping[str, Any]
     timeout_seconds: float
     secrets: tuple[tuple[str, datetime | None], ...]  # newest first, each with its end
+    memory: dict[str, Any] = field(default_factory=dict)  # what its conversations remember
 
     def live_secrets(self, now: datetime) -> tuple[str, ...]:
         """The secrets whose signatures are to be sent at `now`."""

@@ -26,6 +26,7 @@ from shared.egress.sessions import Session
 from workers.context import Context
 from workers.delivery.books import Books
 from workers.delivery.claim import Claimed, DueLane
+from workers.delivery.converse import Way, carry
 from workers.delivery.hand import Hand
 from workers.delivery.outcome import Recorded, Result
 from workers.delivery.send import attempt
@@ -66,9 +67,10 @@ class Window:
         )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="delivery-books")
         self._hands: dict[str, Hand] = {}
+        self._bulk: list[Hand] = []  # those of destinations that carry several at once
         self._queue: deque[Hand] = deque()  # lanes of which one may be sent, each in its turn
         self._waiting = 0
-        self._flights: dict[asyncio.Task[None], Claimed] = {}
+        self._flights: dict[asyncio.Task[None], tuple[Claimed, ...]] = {}
         self._brisk: dict[asyncio.Task[None], float] = {}  # of these the young ones, in the order they took off
         self._results: list[Result] = []
         self._writing = False
@@ -130,26 +132,33 @@ class Window:
         for lane in found:
             hand = self._hands.get(lane.subscription_id)
             if hand is None:
-                self._hands[lane.subscription_id] = Hand(lane.subscription_id, lane.cap)
+                hand = self._hands[lane.subscription_id] = Hand(lane.subscription_id, lane.cap, lane.batch)
+                if hand.size > 1:
+                    self._bulk.append(hand)
             else:
                 hand.cap = lane.cap
         if len(self._hands) > HANDS_KEPT + len(self._due):
             self._hands = {key: hand for key, hand in self._hands.items() if key in self._due or not hand.is_idle()}
+            self._bulk = [hand for hand in self._hands.values() if hand.size > 1]
 
     def _share(self) -> Mapping[str, int]:
-        """How many deliveries to lease of which lane: those least recently served first, until the places are gone."""
+        """How many deliveries to lease of which lane: those least recently served first, until the places are gone.
+
+        What waits to go in one flight together takes one place, not one for each.
+        """
         self._age()
-        places = 2 * self._size - self._waiting - len(self._brisk)
+        bulk = sum(len(hand.waiting) for hand in self._bulk)
+        places = 2 * self._size - (self._waiting - bulk) - len(self._brisk)
         if len(self._flights) >= self._size * (1 + SLOW_FACTOR):
             return {}
         wants: dict[str, int] = {}
         for hand in sorted((self._hands[key] for key in self._due), key=lambda hand: hand.served):
             if places <= 0:
                 break
-            want = min(hand.room(), places)
+            want = min(hand.room(), places) if hand.size == 1 else hand.room()
             if want:
                 wants[hand.subscription_id] = want
-                places -= want
+                places -= want if hand.size == 1 else 1
         return wants
 
     async def _claim(self, wants: Mapping[str, int]) -> int:
@@ -198,49 +207,57 @@ class Window:
             hand.queued = False
             if not hand.may_fly():
                 continue
-            claimed = hand.waiting.popleft()
-            self._waiting -= 1
-            if self._has_lapsed(claimed):
-                self._close_claim(claimed)
-                self._counts["lapsed"] += 1
-            else:
-                hand.flying += 1
-                task = asyncio.create_task(self._fly(claimed, hand))
-                self._flights[task] = claimed
+            load = hand.take()
+            self._waiting -= len(load)
+            if any(map(self._has_lapsed, load)):
+                load = self._without_lapsed(load)
+            if load:
+                hand.flying += len(load)
+                task = asyncio.create_task(self._fly(load, hand))
+                self._flights[task] = load
                 self._brisk[task] = time.monotonic()
             self._enqueue(hand)
+
+    def _without_lapsed(self, load: tuple[Claimed, ...]) -> tuple[Claimed, ...]:
+        for claimed in filter(self._has_lapsed, load):
+            self._close_claim(claimed)
+            self._counts["lapsed"] += 1
+        return tuple(claimed for claimed in load if not self._has_lapsed(claimed))
 
     def _has_lapsed(self, claimed: Claimed) -> bool:
         """Whether the lease could end before the request does; then somebody else may be sending it by then."""
         needed = self._settings.request_timeout_seconds + LEASE_MARGIN_SECONDS
         return after(self.clock(), min(needed, self._settings.lease_seconds / 2)) > claimed.lease_until
 
-    async def _fly(self, claimed: Claimed, hand: Hand) -> None:
-        result: Result | None = None
+    async def _fly(self, load: tuple[Claimed, ...], hand: Hand) -> None:
+        results: list[Result] = []
+        subscriber = self._books.subscribers.get(hand.subscription_id)
+        longest = self._settings.request_timeout_seconds
         try:
-            result = await attempt(
-                claimed,
-                self._books.subscribers.get(claimed.subscription_id),
-                self._session,
-                clock=self.clock,
-                timeout_max_seconds=self._settings.request_timeout_seconds,
-            )
+            if hand.size == 1:
+                results.append(
+                    await attempt(load[0], subscriber, self._session, clock=self.clock, timeout_max_seconds=longest)
+                )
+            else:
+                way = Way(self._session, self._books.quotas, self.clock, longest)
+                results = await carry(load, subscriber, way)
         finally:
             task = asyncio.current_task()
             if task is not None:
                 self._flights.pop(task, None)
                 self._brisk.pop(task, None)
-            if result is None:
-                hand.flying -= 1
+            if results:
+                self._land(results, hand)
             else:
-                self._land(result, hand)
+                hand.flying -= len(load)
 
-    def _land(self, result: Result, hand: Hand) -> None:
-        if result.judgement.verdict is Verdict.DELIVERED:
-            hand.succeed()
-        else:
-            hand.fail()
-        self._results.append(result)
+    def _land(self, results: list[Result], hand: Hand) -> None:
+        for result in results:
+            if result.judgement.verdict is Verdict.DELIVERED:
+                hand.succeed()
+            else:
+                hand.fail()
+        self._results += results
         self._landed.set()
         self._enqueue(hand)
         self._fill()
@@ -301,11 +318,11 @@ class Window:
                 hand.unwritten_failures -= 1
                 self._enqueue(hand)
 
-    async def _give_back(self, unsent: list[Claimed]) -> None:
+    async def _give_back(self, unsent: list[Claimed], *, flown: bool = False) -> None:
         if not unsent:
             return
         try:
-            self._counts["given_back"] += await self._in_books(self._books.give_back, unsent, self.clock())
+            self._counts["given_back"] += await self._in_books(self._books.give_back, unsent, flown, self.clock())
         except SQLAlchemyError as error:
             _log.warning("delivery.not_given_back", leases=len(unsent), error=type(error).__name__)
         for claimed in unsent:
@@ -339,7 +356,8 @@ class Window:
             if cut:
                 await asyncio.wait(list(cut))
             landed = {result.claimed.delivery_id for result in self._results}
-            await self._give_back([claimed for claimed in cut.values() if claimed.delivery_id not in landed])
+            lost = [claimed for load in cut.values() for claimed in load if claimed.delivery_id not in landed]
+            await self._give_back(lost, flown=True)
             while (self._results or self._writing) and time.monotonic() < deadline:
                 await self._wait(POLL_SECONDS)
         finally:

@@ -4,8 +4,8 @@ from email.utils import format_datetime
 import pytest
 
 from shared.destinations.contract import Answer, Parcel, Verdict
-from shared.destinations.registry import DESTINATIONS
-from shared.destinations.webhook import build, judge, retry_after
+from shared.destinations.replies import retry_after
+from shared.destinations.webhook import build, judge
 
 NOW = datetime(2026, 11, 6, 10, 30, tzinfo=UTC)
 
@@ -74,11 +74,3 @@ def test_k10_retry_after_is_read_in_both_forms_and_capped(value: str, seconds: f
 def test_retry_after_counts_with_429_and_503_only(status: int, obeyed: bool):
     judgement = judge(Answer(status, {"retry-after": "30"}), NOW)
     assert judgement.retry_after_seconds == (30.0 if obeyed else None)
-
-
-@pytest.mark.parametrize("name", DESTINATIONS)
-def test_every_destination_is_registered_under_its_name_and_refuses_unknown_settings(name: str):
-    destination = DESTINATIONS[name]
-    assert destination.name == name
-    assert destination.check_settings({}) == []
-    assert destination.check_settings({"no such": 1})

@@ -228,7 +228,7 @@ CREATE TABLE attempts (
     subscription_id uuid NOT NULL,
     event_id uuid NOT NULL,
     number integer NOT NULL,                        -- from 1
-    verdict text NOT NULL,                          -- delivered, again, dead, gone
+    verdict text NOT NULL,                          -- delivered, again, dead, gone, later
     status integer,                                 -- the HTTP status, if there was a reply
     error_code text,
     error text,

@@ -1,0 +1,81 @@
+"""HubSpot's batch upsert of contacts: keeps contacts by e-mail, and refuses what HubSpot refuses.
+
+A wrong token, more than 100 inputs, the same id twice, a property that does not exist or a malformed address (of one
+contact alone: 207, of the whole batch when it cannot be read: 400), and more requests than the account may make.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from tests.doubles.served import Reply, Served
+
+PATH = "/crm/v3/objects/contacts/batch/upsert"
+TOKEN = "pat-eu1-0123456789abcdef"
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+class HubSpot(Served):
+    """An account with its contacts."""
+
+    def __init__(self, *, token: str = TOKEN) -> None:
+        super().__init__()
+        self.token = token
+        self.contacts: dict[str, dict[str, str]] = {}
+        self.properties = {"email", "firstname", "lastname", "phone"}
+        self.busy: set[str] = set()  # contacts whose write fails for now
+        self.names_errors = True  # a partial failure says whose it is
+        self.left: int | None = None  # requests before the limit of the day
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],  # noqa: ARG002  # the signature is the server's
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Reply:
+        if headers.get("authorization") != f"Bearer {self.token}":
+            return _error(401, "INVALID_AUTHENTICATION")
+        if (method, path) != ("POST", PATH):
+            return Reply(404)
+        if self.left is not None:
+            if self.left <= 0:
+                return Reply(429, {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY"})
+            self.left -= 1
+        try:
+            inputs = orjson.loads(body)["inputs"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return _error(400, "VALIDATION_ERROR")
+        ids = [each["id"].lower() for each in inputs]
+        if not 0 < len(ids) <= 100 or len(set(ids)) < len(ids):
+            return _error(400, "VALIDATION_ERROR")
+        if any(set(each["properties"]) - self.properties for each in inputs):
+            return _error(400, "VALIDATION_ERROR")  # the whole batch, as HubSpot does
+        return self._upsert(inputs)
+
+    def _upsert(self, inputs: list[dict[str, Any]]) -> Reply:
+        results, errors = [], []
+        for each in inputs:
+            email = each["id"].lower()
+            category = "" if _EMAIL.fullmatch(email) else "VALIDATION_ERROR"
+            category = "INTERNAL_ERROR" if email in self.busy else category
+            if category:
+                context = {"ids": [each["id"]], "objectWriteTraceId": [each["objectWriteTraceId"]]}
+                errors.append({"status": "error", "category": category, "context": context})
+                continue
+            assert each["idProperty"] == "email"
+            contact = self.contacts.setdefault(email, {})
+            contact.update(each["properties"])
+            results.append({"id": str(len(self.contacts)), "properties": {"email": email}, "new": False})
+        if not errors:
+            return Reply(200, {"status": "COMPLETE", "results": results})
+        if not self.names_errors:
+            errors = [{"status": "error", "category": error["category"]} for error in errors]
+        return Reply(207, {"status": "COMPLETE", "results": results, "numErrors": len(errors), "errors": errors})
+
+
+def _error(status: int, category: str) -> Reply:
+    return Reply(status, {"status": "error", "category": category, "message": "refused"})

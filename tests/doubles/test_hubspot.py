@@ -1,0 +1,55 @@
+"""The double refuses what HubSpot refuses."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.doubles.hubspot import PATH, HubSpot
+
+
+def upsert(api: HubSpot, *inputs: dict[str, Any], token: str = "") -> requests.Response:
+    headers = {"Authorization": f"Bearer {token or api.token}"}
+    return requests.post(api.url(PATH), json={"inputs": list(inputs)}, headers=headers, timeout=5)
+
+
+def contact(email: str, **properties: str) -> dict[str, Any]:
+    whole = {"email": email, **properties}
+    return {"id": email, "idProperty": "email", "properties": whole, "objectWriteTraceId": email}
+
+
+def test_contacts_are_kept_by_their_address():
+    with HubSpot() as api:
+        assert upsert(api, contact("a@b.example", phone="1")).status_code == 200
+        assert upsert(api, contact("A@b.example", phone="2")).status_code == 200
+        assert api.contacts["a@b.example"]["phone"] == "2"
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [],
+        [contact(f"{n}@b.example") for n in range(101)],
+        [contact("a@b.example"), contact("A@b.example")],
+        [contact("a@b.example"), contact("c@b.example", surprise="1")],
+    ],
+)
+def test_a_batch_that_is_too_long_names_one_twice_or_has_an_unknown_property_is_refused_whole(inputs: Any):
+    with HubSpot() as api:
+        assert upsert(api, *inputs).status_code == 400
+        assert api.contacts == {}
+
+
+def test_a_bad_contact_among_good_ones_is_named_in_a_207():
+    with HubSpot() as api:
+        answer = upsert(api, contact("a@b.example"), contact("no address"))
+        assert answer.status_code == 207
+        assert [error["context"]["ids"] for error in answer.json()["errors"]] == [["no address"]]
+        assert list(api.contacts) == ["a@b.example"]
+
+
+def test_a_wrong_token_and_a_day_that_is_used_up_are_refused():
+    with HubSpot() as api:
+        assert upsert(api, contact("a@b.example"), token="other").status_code == 401
+        api.left = 0
+        assert upsert(api, contact("a@b.example")).json()["policyName"] == "DAILY"
