@@ -160,7 +160,10 @@ class Ingress:
             source_id=listing.source.id if listing else "",
             account_id=listing.account_id if listing else "",
         )
-        return error(refusal.status, refusal.code, refusal.message)
+        response = error(refusal.status, refusal.code, refusal.message)
+        if provider is not None and refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(provider.methods)
+        return response
 
     def health(self) -> Response:
         """200 when webhooks can be taken: the directory is loaded and the queue answers."""

@@ -319,3 +319,27 @@ def test_refusals_are_logged_by_the_running_ingress(served):
     assert served.post(sample(secret=b"wrong"))[0] == 401
     [entry] = refusals.recent(served.queue, 5)
     assert (entry["code"], entry["remoteAddr"], entry["provider"]) == ("signature_mismatch", "127.0.0.1", "shopify")
+
+
+@pytest.mark.parametrize("dash", ["_", "-"])
+def test_flipkarts_headers_are_read_with_underscores_and_with_dashes(served, dash):
+    url = "https://hooks.example/api/webhooks/flipkart"
+    served.directory.put("flipkart", "flipkart", settings={"url": url})
+    given = Sample("shipment_packed", b"{}", SECRET, "", "", utc_now(), url=url)
+    pairs = [(name.replace("_", dash), value) for name, value in PROVIDERS["flipkart"].sign(given)]
+    head = "".join(f"{name}: {value}\n" for name, value in pairs)
+    asked = f"POST /api/webhooks/flipkart HTTP/1.1\nHost: x\nConnection: close\nContent-Length: 2\n{head}"
+    until(lambda: b" 404 " not in served.raw(asked, b"{}").partition(b"\r\n")[0])  # within a poll of the directory
+    assert served.raw(asked, b"{}").startswith(b"HTTP/1.1 200")
+    assert served.raw(asked.replace("FKLOGIN ", "FKLOGIN ."), b"{}").startswith(b"HTTP/1.1 401")
+
+
+def test_a_put_beneath_a_sources_path_is_taken_in(served):
+    served.directory.put("myntra", "myntra")
+    token = f"access_token: {SECRET.decode()}\n"
+    asked = "PUT /api/webhooks/myntra/storefront/v4/order/1/accept HTTP/1.1\nHost: x\nConnection: close\n"
+    asked += f"Content-Length: 2\n{token}"
+    until(lambda: b" 404 " not in served.raw(asked, b"{}").partition(b"\r\n")[0])
+    answer = served.raw(asked, b"{}")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"statusCode":1000' in answer

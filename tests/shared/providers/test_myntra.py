@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import PayloadUnexpected
 from shared.providers.contract import Change, Identity, Outcome
@@ -49,6 +51,13 @@ def test_the_path_says_what_a_call_is(topic, method, path):
 @pytest.mark.parametrize("path", ["/api/webhooks/x", "/storefront/v4/order", "/storefront/v4/order/1/ship/2", "/"])
 def test_a_path_that_is_none_of_theirs_is_ignored(path):
     assert understand("order/accept", path=path)[1].ignored
+
+
+@given(path=st.text(), tail=st.text())
+def test_any_path_is_a_call_or_ignored(path, tail):
+    for tried in (path, f"/storefront/v4/order/{path}", f"/storefront/v4/return/{path}/{tail}"):
+        identity, outcome = understand("order/accept", path=tried, sellerOrderId=None)
+        assert (identity.topic in ACT.provider.topics) == bool(outcome.changes)
 
 
 def test_the_id_in_the_body_must_be_the_one_in_the_path():
