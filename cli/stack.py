@@ -115,6 +115,8 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if hasattr(value, "get_secret_value"):
             value = value.get_secret_value()
+        if value is None:
+            continue  # there is no way to spell it: what is not set is None
         spelt[name.upper() if name in _CONNECTED else f"{PREFIX}{name.upper()}"] = str(value)
     here = str(Path(sys.executable).parent)
     return {
