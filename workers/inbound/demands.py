@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from shared.errors import PayloadUnexpected
+from shared.forms import ID_CHARACTERS
+from shared.payload import clean_text
 from shared.providers.contract import Change
-from workers.inbound.forms import ID_CHARACTERS
-from workers.inbound.payload import clean_text
 
 INTEGRATION: Final = "integration"  # op delete: the app was uninstalled from the shop `external_id`
 ERASURE: Final = "erasure"  # of the customer `external_id`, or `*` for the whole shop; fields: orders

@@ -27,7 +27,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from shared.clock import parse_instant, to_json
 from shared.ids import new_id
-from workers.inbound.fields import RecordChange
+from shared.record_changes import RecordChange
 
 Row = dict[str, Any]  # column -> value, every column of the kind's table; the id as text
 

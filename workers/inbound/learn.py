@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from shared.events import emit
 from shared.providers.contract import Change
-from workers.inbound.fields import record_change
+from shared.record_changes import record_change
 from workers.inbound.guard import Effect
 from workers.inbound.origin import Origin
 from workers.inbound.record_events import drafts

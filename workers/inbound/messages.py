@@ -13,9 +13,9 @@ import orjson
 from sqlalchemy import Connection, text
 
 from shared.ids import parse_id
+from shared.payload import clean_text
 from shared.providers.contract import Headers, Request
 from shared.states import MessageState
-from workers.inbound.payload import clean_text
 from workers.inbound.reading import Inbound, Reading
 
 # Credentials, which no replay needs: messages are not verified again.

@@ -14,12 +14,12 @@ from uuid import UUID
 from shared import logs
 from shared.directory import Listing
 from shared.errors import PayloadUnexpected
+from shared.payload import clean_text, parse, scrub
 from shared.providers.contract import Change, Identity, Provider, Request
+from shared.record_changes import RecordChange, record_change
 from shared.states import MessageState
 from workers.inbound.demands import KINDS as DEMANDS
 from workers.inbound.demands import Demand, demand
-from workers.inbound.fields import RecordChange, record_change
-from workers.inbound.payload import clean_text, parse, scrub
 from workers.inbound.subjects import subjects_of
 
 NO_ACCOUNT = UUID(int=0)  # owns the messages whose source is gone: only a superuser sees them

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 
 from shared.db.tables import RECORD_TABLES
+from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import KINDS
-from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.guard import Applied, Row, apply
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]

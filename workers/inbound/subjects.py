@@ -7,8 +7,8 @@ process that dies in the middle leaves nothing.
 from collections.abc import Sequence
 from typing import Final
 
+from shared.payload import clean_text
 from shared.providers.contract import Change
-from workers.inbound.payload import clean_text
 
 # What a field of any record refers to.
 _REFERENCES: Final = (("customer_external_id", "user"), ("order_external_id", "order"))

@@ -5,9 +5,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import USER
 from tests.workers.inbound.dock import NOW
-from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.guard import Applied, Effect, Row, apply
 
 KEY = RecordKey(UUID(int=1), "shopify", "", "7")

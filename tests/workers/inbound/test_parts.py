@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.clock import to_json
+from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import USER
 from tests.workers.inbound.dock import NOW, SHOP, Dock, customer
-from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.guard import Applied, Effect, Row, apply
 
 KEY = RecordKey(UUID(int=1), "shopify", SHOP, "7")

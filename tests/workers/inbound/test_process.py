@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from shared.errors import PayloadUnexpected
 from shared.providers.contract import Change, Headers, Identity, Outcome, Provider, Request
+from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import USER
 from tests.workers import rows
 from tests.workers.inbound.dock import NOW, SHOP, Dock, customer
 from workers.inbound import process as process_module
 from workers.inbound import records as records_module
-from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.listings import load_listings
 from workers.inbound.messages import restore
 from workers.inbound.process import Inbound, Tally, process

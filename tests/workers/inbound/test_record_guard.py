@@ -7,9 +7,9 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import KINDS, ORDER, REPORT, Form, RecordKind
 from tests.workers.inbound.dock import NOW
-from workers.inbound.fields import RecordChange, RecordKey
 from workers.inbound.guard import Applied, Effect, Row, apply
 from workers.inbound.origin import Origin
 from workers.inbound.record_events import drafts

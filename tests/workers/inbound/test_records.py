@@ -12,10 +12,10 @@ from sqlalchemy import text
 from shared.errors import PayloadUnexpected
 from shared.event_schemas import event_schema
 from shared.providers.contract import Change, Headers, Identity, Outcome, Provider, Request
+from shared.record_changes import record_change
 from shared.record_kinds import KINDS
 from shared.states import MessageState
 from tests.workers.inbound.dock import NOW, Dock
-from workers.inbound.fields import record_change
 from workers.inbound.guard import Effect
 from workers.inbound.learn import learn
 from workers.inbound.listings import load_listings

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.inbound.payload import clean_text, parse
+from shared.payload import clean_text, parse
 
 JSONS = st.recursive(
     st.none()

@@ -13,10 +13,10 @@ from uuid import UUID
 import orjson
 
 from shared.errors import PayloadUnexpected
+from shared.forms import CHECKS, Check, one_of, time, whole
+from shared.payload import clean_text, scrub
 from shared.providers.contract import Change
 from shared.record_kinds import KINDS, USER, RecordKind
-from workers.inbound.forms import CHECKS, Check, one_of, time, whole
-from workers.inbound.payload import clean_text, scrub
 
 ID_CHARACTERS = 255  # an index entry holds 2,700 bytes; what is longer than this is no id
 INTERACTION: Final = "interaction"
