@@ -6,7 +6,7 @@ Left behind: a log line for what is our own fault. Messages never repeat what wa
 from typing import Any
 
 import orjson
-from flask import Flask, Request, Response, make_response
+from flask import Flask, Request, Response, make_response, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -20,6 +20,7 @@ from web.shapes import ErrorAnswer, answer
 
 UNAUTHORIZED = 401
 RETRY_AFTER_SECONDS = 5
+NUL = "\0"
 _PROBLEMS = {
     400: ("request_malformed", "The request cannot be understood."),
     404: ("not_found", "There is nothing at this path."),
@@ -35,7 +36,8 @@ class JsonRequest(Request):
         """The body's object.
 
         Raises:
-            Unacceptable: 400 `json_malformed`, 415 `content_type_unsupported` or 422 `body_not_an_object`.
+            Unacceptable: 400 `json_malformed` or `nul_refused`, 415 `content_type_unsupported`, or 422
+                `body_not_an_object`.
         """
         if not self.get_data(cache=True):
             return {}
@@ -47,7 +49,38 @@ class JsonRequest(Request):
             raise Unacceptable("json_malformed", "The body is not JSON.", status=400) from error
         if not isinstance(found, dict):
             raise Unacceptable("body_not_an_object", "The body must be a JSON object.")
+        if _has_nul(found):
+            raise nul_refused()
         return found
+
+
+def nul_refused() -> Unacceptable:
+    """What is said to U+0000, which PostgreSQL's text cannot hold and no name, filter or reason needs."""
+    return Unacceptable("nul_refused", "The character U+0000 is not accepted.", status=400)
+
+
+def refuse_nul() -> None:
+    """Refuse a request whose path or query holds U+0000; the database would fail on it.
+
+    Raises:
+        Unacceptable: 400 `nul_refused`.
+    """
+    if NUL in request.path or any(NUL in text for pair in request.args.items(multi=True) for text in pair):
+        raise nul_refused()
+
+
+def _has_nul(value: Any) -> bool:
+    # A loop over what is still to be looked at: a body may be nested deeper than calls can be.
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text if NUL in text:
+                return True
+            case dict() as members:
+                waiting += [*members, *members.values()]
+            case list() as members:
+                waiting += members
+    return False
 
 
 def problem(status: int, code: str, message: str, details: list[dict[str, str]] | None = None) -> Response:
@@ -77,6 +110,7 @@ def invalid(error: ValidationError) -> Response:
 def register(app: Flask) -> None:
     """Answer every error of `app` as JSON."""
     log = logs.get("console")
+    app.before_request(refuse_nul)
 
     @app.errorhandler(Unacceptable)
     def unacceptable(error: Unacceptable) -> ResponseReturnValue:

@@ -32,6 +32,14 @@ from web.context import EXTENSION
             {"data": b"[]", "content_type": "application/json"},
             (422, "body_not_an_object"),
         ),
+        ("GET", "/api/admin/accounts/%00", {}, (400, "nul_refused")),
+        ("GET", "/api/admin/messages?topic=a%00b", {}, (400, "nul_refused")),
+        (
+            "POST",
+            "/api/admin/webhooks",
+            {"data": b'{"events": [{"a": "\\u0000"}]}', "content_type": "application/json"},
+            (400, "nul_refused"),
+        ),
         ("POST", "/api/admin/webhooks", {"data": b"a=b"}, (415, "content_type_unsupported")),
         ("POST", "/api/admin/webhooks", {}, (422, "validation_failed")),
         (
