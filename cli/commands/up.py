@@ -84,7 +84,7 @@ def _tell(addresses: Addresses, key: str | None, *, as_json: bool) -> None:
     click.echo(
         f"\nCrossdock is up.\n"
         f"  providers post to   {addresses.ingress}/api/webhooks/<source path>\n"
-        f"  admin API           {addresses.console}/api/admin  (reference: {addresses.console}/openapi)\n"
+        f"  admin API           {addresses.console}/api/admin  (reference: {addresses.console}/api/docs)\n"
         f"  Flower              {addresses.flower}\n"
         f"  Ctrl-C stops it.\n"
     )
