@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import SettingsInvalid
@@ -155,6 +155,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only arguments and the environment count; there is no file to forget about."""
         return init_settings, env_settings
+
+    @field_validator("sns_stand_in", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        # An empty path would be the present folder, and whoever can write there could act as Amazon.
+        return None if value == "" else value
 
     @model_validator(mode="after")
     def _limits_hang_together(self) -> Self:

@@ -98,6 +98,7 @@ class Stack:
             "database_url": self.servers.database_url,
             "redis_url": self.servers.redis_url,
             "data_dir": self.servers.data_dir,
+            "sns_stand_in": self.folder / "sns",
         }
         self.settings = Settings(**{**SETTINGS, **chosen})
         self.environment = cli_stack.environment(self.settings)

@@ -177,3 +177,8 @@ def test_what_the_double_signs_is_refused_by_an_ingress_without_it():
         Settings(), fetch=lambda _: pem(doubles.certificate(b"the key of SNS"), doubles.issuing().certificate)
     )
     assert code(refused.get(sns.read(message).fields["SigningCertURL"], now=NOW)) == "certificate_refused"
+
+
+def test_an_empty_setting_is_no_stand_in(monkeypatch):
+    monkeypatch.setenv("CROSSDOCK_SNS_STAND_IN", "")
+    assert Settings().sns_stand_in is None
