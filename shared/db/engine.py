@@ -26,6 +26,7 @@ def make_engine(database_url: str, *, pool_size: int = POOL_SIZE) -> Engine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=CONNECT_TIMEOUT_SECONDS,
+        hide_parameters=True,  # an error's text reaches the log, and the values may be a payload or a secret
         executemany_mode="values_plus_batch",
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
