@@ -30,6 +30,7 @@ class Webhook:
     headers: Mapping[str, str]
     body: bytes
     delivery_id: str
+    method: str = "POST"
 
 
 @dataclass
@@ -129,7 +130,7 @@ def post(url: str, webhooks: Sequence[Webhook], *, patience_seconds: float = 60.
                 connection = connection or http.client.HTTPConnection(
                     address.hostname or "", address.port, timeout=TIMEOUT_SECONDS
                 )
-                connection.request("POST", webhook.path, webhook.body, dict(webhook.headers))
+                connection.request(webhook.method, webhook.path, webhook.body, dict(webhook.headers))
                 response = connection.getresponse()
                 answer = response.read()
             except (OSError, http.client.HTTPException):
@@ -139,7 +140,7 @@ def post(url: str, webhooks: Sequence[Webhook], *, patience_seconds: float = 60.
                 connection = None
             else:
                 if response.status == http.client.OK:
-                    report.accepted.setdefault(webhook.delivery_id, []).append(json.loads(answer)["id"])
+                    report.accepted.setdefault(webhook.delivery_id, []).append(json.loads(answer).get("id", ""))
                     break
                 report.refused.append(response.status)
                 if response.status < http.client.INTERNAL_SERVER_ERROR:
