@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
@@ -18,6 +19,10 @@ from shared.db.migrate import migrate
 from shared.settings import Settings
 
 _numbers = itertools.count(1)
+
+# How long one example takes says how busy the machine is, and nothing of the claim.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from shared.errors import PayloadUnexpected
 from shared.providers.contract import JSON
 
 CHARACTERS_MAX = 2_000
+DEPTH_MAX = 60  # jmespath recurses: what is checked here with a short stack is compiled elsewhere with a longer one
 # What jmespath's functions raise on values that they were not made for: to_number('inf') to ceil, a deep to_string.
 _RAISED = (JMESPathError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 # Steps that only lead on: of an expression made of these it can be told whether anything stands where it leads.
@@ -28,14 +29,14 @@ Step = str | int
 class Expression:
     """A compiled expression."""
 
-    __slots__ = ("_parsed", "_steps", "text")
+    __slots__ = ("_parsed", "_steps", "is_path", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._parsed = jmespath.compile(text)
         tree = self._parsed.parsed
-        is_path = all(node["type"] in _STEPS for node in nodes(tree))
-        self._steps: tuple[Step, ...] | None = tuple(_steps(tree)) if is_path else None
+        self.is_path = all(node["type"] in _STEPS for node in nodes(tree))
+        self._steps: tuple[Step, ...] | None = tuple(_steps(tree)) if self.is_path else None
 
     def find(self, value: JSON) -> tuple[bool, Any]:
         """Whether something stands there, and what.
@@ -77,6 +78,8 @@ def check(text: str) -> str:
         raise ValueError("the expression nests too deeply") from error
     except JMESPathError as error:
         raise ValueError("an expression is needed") from error
+    if _brackets(text) > DEPTH_MAX or _depth(tree) > DEPTH_MAX:
+        raise ValueError("the expression nests too deeply")
     for node in nodes(tree):
         if node["type"] == "function_expression":
             _check_call(node)
@@ -105,6 +108,23 @@ def _check_call(node: Any) -> None:
     is_open = bool(wanted and wanted[-1].get("variadic"))
     if given < len(wanted) or (given > len(wanted) and not is_open):
         raise ValueError(f"{name} takes {len(wanted)}{' or more' if is_open else ''} arguments and not {given}")
+
+
+def _brackets(text: str) -> int:
+    """How deep its brackets go, those in texts counted too; round ones leave no trace in the parsed tree."""
+    depth = deepest = 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _depth(tree: Any) -> int:
+    level, depth = [tree], 0
+    while level:
+        depth += 1
+        level = [child for node in level for child in node["children"] if isinstance(child, dict)]
+    return depth
 
 
 def nodes(tree: Any) -> Iterator[Any]:

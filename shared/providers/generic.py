@@ -1,8 +1,8 @@
 """Any provider that signs with a shared secret: everything particular to it is in the source's settings.
 
 Comes in: a request and settings such as
-`{"preset": "standard-webhooks", "topic": {"json": "type"}, "user": {"topics": ["contact.updated"], "id": "data.id"}}`.
-Comes out: what the message is, and, where the settings map it to a user, what it means. A topic that nothing maps is
+`{"preset": "svix", "records": [{"kind": "order", "topics": ["order.*"], "id": "data.id", "fields": {...}}]}`.
+Comes out: what the message is, and, where the settings map it to records, what it means. A topic that nothing maps is
 authentic and kept, and ignored. Pure; nothing is left behind.
 """
 
@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from shared import signatures
 from shared.errors import PayloadUnexpected
-from shared.providers import expressions, form_body, mapping, options, presets, reading, schemes
+from shared.providers import expressions, form_body, mapping, options, presets, reading, record_mapping, schemes
 from shared.providers.contract import (
     JSON,
     Evidence,
@@ -91,6 +91,7 @@ class GenericOptions(options.Options):
     tenant: Place | None = None
     occurred_at: Place | None = None
     user: mapping.UserMapping | None = None
+    records: tuple[record_mapping.Rule, ...] = Field((), max_length=record_mapping.RULES_MAX)
 
     @model_validator(mode="before")
     @classmethod
@@ -200,15 +201,16 @@ def _form_type(request: Request) -> str | None:
 
 
 def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
-    """The user's change that the settings map this topic to.
+    """The changes that the settings map this topic to.
 
     Raises:
         PayloadUnexpected: the body lacks what the mapping needs.
     """
-    user = _options(source).chosen.user
-    if user is None or not user.wants(identity.topic):
-        return Outcome(ignored=f"topic {identity.topic} is mapped to nothing")
-    return Outcome(changes=(mapping.change(user, identity.topic, payload),))
+    chosen = _options(source).chosen
+    outcome = record_mapping.outcome(chosen.records, identity.topic, payload)
+    if chosen.user is None or not chosen.user.wants(identity.topic):
+        return outcome
+    return Outcome(changes=(mapping.change(chosen.user, identity.topic, payload), *outcome.changes))
 
 
 def reply(request: Request, source: Source, message_id: str) -> Reply | None:

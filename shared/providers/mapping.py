@@ -1,4 +1,4 @@
-"""A user mapped from foreign JSON by dotted paths: what a generic source's settings may say of its users.
+"""A user mapped from foreign JSON by dotted paths: the short way, where `records` would say more than is needed.
 
 Comes in: a mapping and a parsed body. Comes out: one change. Pure; nothing is left behind.
 """
@@ -7,13 +7,11 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from shared.clock import parse_epoch, parse_instant
 from shared.errors import PayloadUnexpected
-from shared.providers import reading
+from shared.providers import mapped_values, reading
 from shared.providers.contract import JSON, Change
 from shared.providers.options import Options
-
-EPOCH_MS_FROM = 100_000_000_000  # a number of seconds this large is past the year 5000: it is milliseconds
+from shared.record_kinds import USER
 
 TEXT_FIELDS = {
     "firstName": "first_name",
@@ -100,56 +98,13 @@ def change(mapping: UserMapping, topic: str, payload: JSON) -> Change:
     external_id = text_at(payload, mapping.id)
     if external_id is None:
         raise PayloadUnexpected(f"there is no id at {mapping.id}")
-    version = _version(payload, mapping.version) if mapping.version else None
+    version = mapped_values.instant(at(payload, mapping.version)[1], mapping.version) if mapping.version else None
     if topic in mapping.delete_topics:
         return Change("user", "delete", external_id, version)
     fields: dict[str, JSON] = {}
     for name, path in mapping.fields.items():
         there, value = at(payload, path)
         if there:  # what is absent says nothing
-            fields[(TEXT_FIELDS | OTHER_FIELDS)[name]] = _field(name, value)
+            column = (TEXT_FIELDS | OTHER_FIELDS)[name]
+            fields[column] = mapped_values.value_of(USER.by_name[column], value)
     return Change("user", "upsert", external_id, version, fields)
-
-
-def _version(payload: JSON, path: str) -> Any:
-    there, value = at(payload, path)
-    if not there or value is None:
-        return None
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
-    unit = "ms" if number is not None and number >= EPOCH_MS_FROM else "s"
-    instant = parse_instant(value) if number is None else parse_epoch(number, unit=unit)
-    if instant is None:
-        raise PayloadUnexpected(f"there is no time at {path}")
-    return instant
-
-
-def _field(name: str, value: Any) -> JSON:
-    if name in TEXT_FIELDS:
-        if value is None:
-            return None
-        if isinstance(value, bool | dict | list):
-            raise PayloadUnexpected(f"{name} is neither a text nor a number")
-        return str(value).strip() or None
-    if name in ("roles", "tags"):
-        names = dict.fromkeys(_names(name, value))
-        return [reading.tag(one) for one in names] if name == "tags" else list(names)
-    given = {} if value is None else reading.as_object(value, name)
-    if name == "attributes":
-        return reading.with_text_ids(given)
-    return {key: _text(item) for key, item in given.items() if item is not None}
-
-
-def _names(name: str, value: Any) -> list[str]:
-    """Names from a list of texts, or from one text with commas."""
-    items = value.split(",") if isinstance(value, str) else [] if value is None else value
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise PayloadUnexpected(f"{name} is no list of texts")
-    return [stripped for item in items if (stripped := item.strip())]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        raise PayloadUnexpected("a custom field is neither a text nor a number")
-    return str(value)

@@ -13,7 +13,7 @@ import pytest
 import standardwebhooks.webhooks
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from svix.webhooks import Webhook as SvixWebhook
 
@@ -55,7 +55,6 @@ class Stopped(datetime):
 @pytest.mark.parametrize(
     ("preset", "referee"), [("standard-webhooks", standardwebhooks.webhooks.Webhook), ("svix", SvixWebhook)]
 )
-@settings(deadline=None)
 @given(body=st.text(max_size=200), delivery_id=IDS)
 def test_the_official_libraries_accept_what_we_sign_and_we_what_they_sign(preset, referee, body, delivery_id):
     act = acting(preset)
@@ -120,7 +119,6 @@ def test_a_public_key_is_no_hmac_secret_since_everybody_may_know_it():
             assert act.verify(Request("POST", "/", Headers(headers), b"{}"), secrets=(public,)) is not None
 
 
-@settings(deadline=None)
 @given(key=st.binary(max_size=80), value=st.binary(max_size=100))
 def test_malformed_keys_and_signatures_fit_nothing_and_raise_nothing(key, value):
     act = acting("standard-webhooks")
@@ -199,7 +197,6 @@ def twilio(
     return Request("POST", "/", Headers(headers), urlencode(pairs).encode() if body is None else body, url=url)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(IDS, st.text(st.characters(exclude_categories=["Cs"]), max_size=20)), max_size=12))
 def test_twilios_form_is_signed_sorted_and_decoded(form):
     assert acting("twilio").verify(twilio(form)) is None
