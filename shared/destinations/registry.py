@@ -2,7 +2,10 @@
 
 from shared.destinations.contract import Destination
 from shared.destinations.hubspot import HUBSPOT
+from shared.destinations.sheets import SHEETS
 from shared.destinations.webhook import WEBHOOK
 from shared.destinations.xwanai import XWANAI
 
-DESTINATIONS: dict[str, Destination] = {destination.name: destination for destination in (WEBHOOK, XWANAI, HUBSPOT)}
+DESTINATIONS: dict[str, Destination] = {
+    destination.name: destination for destination in (WEBHOOK, XWANAI, HUBSPOT, SHEETS)
+}
