@@ -138,6 +138,18 @@ class Settings(BaseSettings):
         24.0, gt=0, description="A shop is read anew, and its registrations are checked, this long after the last time."
     )
 
+    documents_folder: Path | None = Field(
+        None, description="Folder that documents read of providers are written to as well. Empty: none."
+    )
+    documents_bucket: str = Field(
+        "", description="S3-compatible bucket that documents read of providers are written to as well. Empty: none."
+    )
+    documents_prefix: str = Field("", description="What the names of documents in the bucket begin with.")
+    documents_s3_url: str = Field("", description="The bucket's endpoint. Empty: Amazon's own.")
+    documents_s3_region: str = Field("us-east-1", description="The bucket's region.")
+    documents_s3_key_id: str = Field("", description="Access key of the bucket. Empty: as AWS tools find it.")
+    documents_s3_secret: SecretStr = Field(SecretStr(""), description="Secret of that access key.")
+
     # Keeping.
     keep_messages_days: int = Field(14, ge=1, description="Days raw messages are kept.")
     keep_events_days: int = Field(30, ge=1, description="Days events and attempts are kept.")

@@ -71,6 +71,13 @@ def test_webhooks(path: IdPath) -> Response:
     return _ask(path, Kind.TRIAL)
 
 
+@api.post("/admin/integrations/<id>/sync", responses={"202": UpstreamAnswer})
+@needs(Role.OPERATOR)
+def sync_integration(path: IdPath) -> Response:
+    """Have an integration's data read whole at its provider, now."""
+    return _ask(path, Kind.SYNC)
+
+
 @api.get("/admin/integrations/<id>/upstream", responses={"200": UpstreamAnswer})
 @needs(Role.VIEWER)
 def show_upstream(path: IdPath) -> Response:

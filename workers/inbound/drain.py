@@ -26,6 +26,7 @@ from workers import stopping
 from workers.context import Context
 from workers.inbound.process import Inbound, Tally, load_listings, process
 from workers.inbound.shard_lock import shard_lock
+from workers.inbound.syncs import ask_syncs
 
 # A batch keeps some 20,000 objects alive until it is committed. Below that the collector walks them again and again and
 # finds nothing: a quarter of the drain's time.
@@ -102,6 +103,8 @@ class _Run:
         with connection.begin():
             listings = self._listings_for(connection, batch, now)
             tally = process(connection, batch, listings=listings, now=now)
+            wait = self.context.settings.sync_debounce_seconds
+            ask_syncs(connection, batch, listings, now=now, in_seconds=wait)
         self.taken += len(entries)
         self.tally += tally
         self.context.inbox.acknowledge(self.shard, [entry.entry_id for entry in entries])

@@ -53,7 +53,9 @@ class ShopifyApi:
             errors = answer.get("errors")
             if not errors:
                 data = answer.get("data")
-                return data if isinstance(data, dict) else {}
+                if isinstance(data, dict) and data:
+                    return data
+                raise UpstreamFailed("answer_malformed", "The shop's answer has no data")
             if not _is_throttled(errors):
                 raise _failure(errors)
         raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=_MOST_WAIT_SECONDS)

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from shared import alerts, logs
+from shared import alerts, logs, orders, queues
 from shared.clock import utc_now
 from shared.db.engine import transaction
 from shared.upstream_work import Kind
@@ -22,10 +22,15 @@ from workers.sync import claims
 from workers.sync.claims import Claim
 from workers.sync.job import Done, GoOn, Job, load
 from workers.sync.registration import register
+from workers.sync.shopify_sync import sync
 from workers.sync.trial import try_out
 from workers.sync.upstream import Upstream, UpstreamFailed
 
-DOINGS: Final[Mapping[Kind, Callable[[Job], Done | GoOn]]] = {Kind.REGISTRATION: register, Kind.TRIAL: try_out}
+DOINGS: Final[Mapping[Kind, Callable[[Job], Done | GoOn]]] = {
+    Kind.REGISTRATION: register,
+    Kind.TRIAL: try_out,
+    Kind.SYNC: sync,
+}
 
 _log = logs.get("upstream")
 
@@ -53,6 +58,8 @@ def work(
             job = load(connection, context.ring, claim, context=context, upstream=upstream, now=now, is_over=is_over)
         if job is not None:
             counts[_do(job, clock)] += 1
+    if counts["continued"]:
+        orders.send(context.settings, queues.UPSTREAM_WORK)
     return dict(counts)
 
 

@@ -20,6 +20,10 @@ _NESTED = re.compile(r"(\w+)\s*\(([^()]*)\)\s*\{|\{|\}")
 class Refused(Exception):
     """Raised for a document that GraphQL would not run; becomes `errors`."""
 
+    def __init__(self, message: str, code: str = "undefinedField") -> None:
+        super().__init__(message)
+        self.code = code
+
 
 def cost_of(text: str) -> int:
     """What the document costs at most: every page's size multiplies what is in it."""
@@ -49,6 +53,8 @@ def run(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
     if found is None or field is None:
         raise Refused(f"Field '{found[4] if found else '?'}' doesn't exist")
     shop.calls.append(found[4])
+    if found[4] in shop.denied:
+        raise Refused(f"Access denied for {found[4]} field.", "ACCESS_DENIED")
     return {found[4]: field(shop, text, variables)}
 
 

@@ -137,7 +137,7 @@ class Shopify:
                 known, cost, cost
             )
         except graphql.Refused as error:
-            return self._errors("undefinedField", str(error))
+            return self._errors(error.code, str(error))
 
     def _errors(self, code: str, message: str) -> dict[str, Any]:
         return {"errors": [{"message": message, "extensions": {"code": code}}]}

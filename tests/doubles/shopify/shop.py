@@ -58,6 +58,7 @@ class Shop:
     products: list[dict[str, Any]] = field(default_factory=list)
     collections: list[dict[str, Any]] = field(default_factory=list)
     discounts: list[dict[str, Any]] = field(default_factory=list)
+    denied: set[str] = field(default_factory=set)  # root fields without their scope
     refused_topics: set[str] = field(default_factory=set)
     taken_although_unlisted: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)  # the root fields, in order

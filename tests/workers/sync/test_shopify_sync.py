@@ -1,0 +1,209 @@
+"""A shop is read whole, however large, slow or forgetful it is; and what is read becomes documents and records."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from shared.clock import after
+from shared.db.engine import transaction
+from shared.upstream_work import Kind
+from tests.doubles.shopify.shop import Bucket
+from tests.workers.sync.conftest import SHOP, Rig
+from workers.inbound.drain import drain
+from workers.sync.upstream import Upstream
+from workers.sync.work import work
+
+
+def document(rig: Rig, name: str) -> dict[str, Any]:
+    [row] = rig.rows(f"SELECT * FROM documents WHERE path = 'users/{rig.account}/shopify/{SHOP}/{name}'")
+    found: dict[str, Any] = json.loads(row["body"])
+    return found
+
+
+def on(rig: Rig, patience: int = 200) -> dict[str, Any]:
+    """Do what is due, moving the clock, until the sync is done or failed."""
+    for _ in range(patience):
+        rig.run()
+        standing = rig.standing(Kind.SYNC)
+        if standing["state"] in ("done", "failed"):
+            return standing
+        rig.now = max(rig.now, standing["due_at"])
+    raise AssertionError(standing)
+
+
+def test_everything_of_a_shop_is_read_though_lists_within_lists_go_on(rig: Rig) -> None:
+    rig.shop.add_products(3, variants=2, levels=7, metafields=12)
+    rig.shop.collections.append(
+        {
+            "id": "gid://shopify/Collection/1",
+            "title": "All",
+            "products": [{"id": one["id"]} for one in rig.shop.products] * 10,
+        }
+    )
+    rig.shop.discounts.append({"id": "gid://shopify/DiscountNode/1", "discount": {"title": "−10 %"}})
+    standing = rig.do(Kind.SYNC)
+    assert standing["state"] == "done", standing
+    counted = {"products": 3, "variants": 6, "inventoryLevels": 42, "collections": 1, "discounts": 1}
+    assert counted.items() <= standing["result"].items()
+    found = document(rig, "shop_products.json")
+    assert [len(one["variants"]) for one in found["products"]] == [2, 2, 2]
+    assert [len(one["metafields"]) for one in found["products"]] == [12, 12, 12]
+    levels = [one["inventoryItem"]["inventoryLevels"] for product in found["products"] for one in product["variants"]]
+    assert [len(one) for one in levels] == [7] * 6
+    assert len(found["collections"][0]["products"]) == 30
+    assert document(rig, "shop_metadata.json")["shop"]["myshopifyDomain"] == SHOP
+    assert rig.rows("SELECT * FROM sync_pages") == []
+
+
+def test_what_is_read_becomes_records_and_events_and_a_second_time_nothing(rig: Rig) -> None:
+    rig.shop.add_products(2, levels=2)
+    assert rig.do(Kind.SYNC)["result"]["events"] == 6
+    [first, _] = rig.rows("SELECT * FROM products ORDER BY external_id::bigint")
+    assert (first["title"], first["status"], first["tenant"]) == ("Kettle № 1", "active", SHOP)
+    assert (first["variants"][0]["priceMinor"], first["variants"][0]["currency"]) == (1990, "EUR")
+    assert rig.rows("SELECT settings FROM sources")[0]["settings"]["currencies"] == {SHOP: "EUR"}
+    assert len(rig.rows("SELECT * FROM inventory_levels WHERE sku = 'K-1-0'")) == 2
+    rig.forward(hours=1)
+    assert rig.do(Kind.SYNC)["result"]["events"] == 0
+    assert len(rig.rows("SELECT * FROM events")) == 6
+
+
+def test_the_daily_reading_finds_what_webhooks_did_not_tell(rig: Rig) -> None:
+    rig.shop.add_products(3)
+    rig.do(Kind.SYNC)
+    del rig.shop.products[0]
+    rig.shop.products[0] |= {"title": "Renamed", "updatedAt": "2026-11-02T10:00:00Z"}
+    rig.forward(hours=23)
+    assert rig.run()["done"] == 0
+    rig.forward(hours=2)
+    rig.run()
+    told = rig.rows("SELECT type FROM events ORDER BY id")
+    assert [row["type"] for row in told[-2:]] == ["product.updated", "product.deleted"]
+
+
+def test_ten_thousand_products_are_read_within_what_the_shop_allows(rig: Rig) -> None:
+    rig.shop.add_products(10_000, metafields=0)
+    rig.shop.bucket = Bucket(maximum=1000.0, restore_rate=15_000.0, available=0.0)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(seconds)  # as long as the shop says, which is milliseconds here
+
+    rig.ask(Kind.SYNC)
+    upstream = Upstream(rig.context.settings, rig.context.client, sleep=sleep)
+    for _ in range(50):
+        work(rig.context, clock=lambda: rig.now, upstream=upstream)
+        standing = rig.standing(Kind.SYNC)
+        if standing["state"] == "done":
+            break
+        assert standing["state"] == "waiting", standing
+        rig.now = max(rig.now, standing["due_at"])
+    counted = {"products": 10_000, "variants": 10_000, "inventoryLevels": 10_000}
+    assert counted.items() <= standing["result"].items()
+    assert len({one["id"] for one in document(rig, "shop_products.json")["products"]}) == 10_000
+    assert rig.rows("SELECT count(*) AS n FROM products") == [{"n": 10_000}]
+    assert waits
+    # It waits for points before it asks, so it is hardly ever told to.
+    assert rig.shop.throttled < 20
+    assert len(rig.shop.calls) < 320
+
+
+def test_a_shop_without_points_puts_the_sync_off_and_it_goes_on_from_the_same_page(rig: Rig) -> None:
+    rig.shop.add_products(120)
+    rig.shop.bucket = Bucket(maximum=1000.0, restore_rate=1.0, available=700.0)
+    rig.ask(Kind.SYNC)
+    assert rig.run()["continued"] == 1
+    standing = rig.standing(Kind.SYNC)
+    assert (standing["state"], standing["error"], standing["tries"]) == ("waiting", None, 0)
+    assert 60 < (standing["due_at"] - rig.now).total_seconds() <= 61
+    assert rig.rows("SELECT stage FROM sync_pages") == [{"stage": "shop"}, {"stage": "products"}]
+    rig.shop.bucket = Bucket(maximum=20_000.0, restore_rate=1.0, available=20_000.0)
+    asked = len(rig.shop.calls)
+    assert on(rig)["result"]["products"] == 120
+    assert rig.shop.calls[asked:].count("products") == 2
+
+
+def test_a_worker_that_dies_leaves_whole_pages_and_the_next_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.shop.add_products(120)
+    rig.ask(Kind.SYNC)
+    tables = list(range(3))
+
+    def dying(*_: object, **__: object) -> None:
+        if not tables:
+            raise KeyboardInterrupt
+        tables.pop()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.sync.upstream._log.info", dying, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            rig.run()
+    assert rig.standing(Kind.SYNC)["state"] == "running"
+    assert rig.run()["done"] == 0  # its lease still stands
+    rig.forward(seconds=91)
+    asked = len(rig.shop.calls)
+    rig.run()
+    assert rig.standing(Kind.SYNC)["result"]["products"] == 120
+    assert rig.shop.calls[asked:].count("products") < 3
+
+
+def test_trouble_in_the_middle_is_tried_again_from_there(rig: Rig) -> None:
+    rig.shop.add_products(60)
+    rig.shopify.fail(200)  # the first answer has no data
+    failed = rig.do(Kind.SYNC)
+    assert (failed["state"], failed["error_code"]) == ("failed", "answer_malformed")
+    rig.now = failed["due_at"]
+    assert on(rig)["result"]["products"] == 60
+
+
+def test_a_stage_that_was_not_granted_is_left_out_and_named(rig: Rig) -> None:
+    rig.shop.add_products(1)
+    rig.shop.denied.add("discountNodes")
+    result = rig.do(Kind.SYNC)["result"]
+    assert list(result["skipped"]) == ["discounts"]
+    assert document(rig, "shop_products.json")["skipped"] == result["skipped"]
+    rig.shop.denied.add("products")
+    assert rig.do(Kind.SYNC)["error_code"] == "access_denied"
+
+
+def test_a_dead_token_ends_it_and_a_person_is_told(rig: Rig) -> None:
+    rig.shop.token = "another"
+    standing = rig.do(Kind.SYNC)
+    assert (standing["state"], standing["error_code"], standing["due_at"]) == ("failed", "denied", None)
+    [alert] = rig.rows("SELECT * FROM alerts")
+    assert (alert["kind"], alert["severity"]) == ("sync.failing", "error")
+
+
+def test_many_product_webhooks_have_the_shop_read_once(served: Rig) -> None:
+    served.set(sync_debounce_seconds=30.0)
+    served.do(Kind.REGISTRATION)
+    served.shop.add_products(1)
+    product = {
+        "id": 1,
+        "title": "Kettle",
+        "created_at": "2026-11-01T10:00:00Z",
+        "updated_at": "2026-11-01T10:00:00Z",
+        "variants": [],
+    }
+    for _ in range(5):
+        assert served.shop.tell("products/update", product) == [200]
+    for shard in range(4):
+        drain(served.context, shard, clock=lambda: served.now)
+    assert served.standing(Kind.SYNC)["due_at"] == after(served.now, 30)
+    served.shop.calls.clear()
+    assert served.run() == {"done": 0, "continued": 0, "failed": 0}
+    served.forward(seconds=31)
+    assert served.run()["done"] == 1
+    assert served.shop.calls.count("shop") == 1
+    assert served.standing(Kind.SYNC)["due_at"] > after(served.now, 80_000)
+
+
+def test_a_customers_webhook_has_nothing_read(served: Rig) -> None:
+    served.do(Kind.REGISTRATION)
+    served.shop.tell("customers/update", {"id": 1, "updated_at": "2026-11-01T10:00:00Z"})
+    for shard in range(4):
+        drain(served.context, shard)
+    with transaction(served.context.engine):
+        assert served.rows("SELECT * FROM upstream_work WHERE kind = 'sync'") == []

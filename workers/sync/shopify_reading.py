@@ -1,0 +1,149 @@
+"""What is read of a shop, stage by stage: the documents, and how the parts of a node that do not fit are fetched.
+
+Comes in: a stage and a cursor. Comes out: a page's nodes, whole, and the next cursor. Nothing is left behind.
+
+Each document costs less than the 1000 points that one query may cost.
+Source: shopify.dev, GraphQL Admin API, QueryRoot; Shopify API limits; read 2026-11.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from workers.sync.shopify_api import ShopifyApi
+from workers.sync.upstream import UpstreamFailed
+
+_PAGE: Final = "pageInfo { hasNextPage endCursor }"
+_METAFIELDS: Final = f"nodes {{ id namespace key type value }} {_PAGE}"
+_LEVELS: Final = (
+    f'nodes {{ id updatedAt location {{ id }} quantities(names: ["available"]) {{ name quantity }} }} {_PAGE}'
+)
+_MEMBERS: Final = f"nodes {{ id }} {_PAGE}"
+_DISCOUNT: Final = """__typename
+      ... on DiscountCodeBasic { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
+      ... on DiscountCodeBxgy { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
+      ... on DiscountCodeFreeShipping { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
+      ... on DiscountAutomaticBasic { title status startsAt endsAt summary }
+      ... on DiscountAutomaticBxgy { title status startsAt endsAt summary }"""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A list within a node that may be longer than its first page."""
+
+    path: tuple[str, ...]  # from the node to what has the list
+    name: str
+    root: str  # the field that reads what has the list by its id
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One walk over all of something."""
+
+    name: str
+    root: str
+    document: str
+    inner: Inner | None = None
+    is_optional: bool = False  # without its scope the rest is read all the same
+
+
+SHOP: Final = """query Shop {
+  shop { id name email myshopifyDomain primaryDomain { host url } currencyCode ianaTimezone plan { publicDisplayName }
+    billingAddress { company address1 address2 zip city countryCodeV2 } }
+}"""
+
+STAGES: Final = (
+    Stage(
+        "products",
+        "products",
+        f"""query Products($after: String) {{
+  products(first: 50, after: $after, sortKey: ID) {{ {_PAGE}
+    nodes {{ id title handle status vendor productType tags publishedAt createdAt updatedAt descriptionHtml
+      options {{ id name position values }}
+      metafields(first: 10) {{ {_METAFIELDS} }} }} }}
+}}""",
+        Inner(
+            (),
+            "metafields",
+            "product",
+            f"""query Metafields($id: ID!, $inner: String) {{
+  product(id: $id) {{ metafields(first: 100, after: $inner) {{ {_METAFIELDS} }} }}
+}}""",
+        ),
+    ),
+    Stage(
+        "variants",
+        "productVariants",
+        f"""query Variants($after: String) {{
+  productVariants(first: 100, after: $after, sortKey: ID) {{ {_PAGE}
+    nodes {{ id title sku barcode price compareAtPrice inventoryQuantity updatedAt product {{ id }}
+      inventoryItem {{ id tracked inventoryLevels(first: 5) {{ {_LEVELS} }} }} }} }}
+}}""",
+        Inner(
+            ("inventoryItem",),
+            "inventoryLevels",
+            "inventoryItem",
+            f"""query Levels($id: ID!, $inner: String) {{
+  inventoryItem(id: $id) {{ inventoryLevels(first: 100, after: $inner) {{ {_LEVELS} }} }}
+}}""",
+        ),
+    ),
+    Stage(
+        "collections",
+        "collections",
+        f"""query Collections($after: String) {{
+  collections(first: 20, after: $after, sortKey: ID) {{ {_PAGE}
+    nodes {{ id title handle updatedAt products(first: 25) {{ {_MEMBERS} }} }} }}
+}}""",
+        Inner(
+            (),
+            "products",
+            "collection",
+            f"""query Members($id: ID!, $inner: String) {{
+  collection(id: $id) {{ products(first: 250, after: $inner) {{ {_MEMBERS} }} }}
+}}""",
+        ),
+        is_optional=True,
+    ),
+    Stage(
+        "discounts",
+        "discountNodes",
+        f"""query Discounts($after: String) {{
+  discountNodes(first: 50, after: $after) {{ {_PAGE} nodes {{ id discount {{ {_DISCOUNT} }} }} }}
+}}""",
+        is_optional=True,
+    ),
+)
+
+
+def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """The page's nodes, each with its lists whole and without their paging, and the cursor of the next page.
+
+    Raises:
+        UpstreamFailed: the shop could not be asked.
+    """
+    page = api.run(f"sync.{stage.name}", stage.document, {"after": after}).get(stage.root)
+    if page is None:
+        raise UpstreamFailed("answer_malformed", f"The shop's answer has no {stage.root}")
+    nodes = [_whole(api, stage.inner, node) if stage.inner else node for node in page["nodes"]]
+    return nodes, page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else None
+
+
+def _whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:
+    owner: dict[str, Any] | None = node
+    for name in inner.path:
+        owner = None if owner is None else owner.get(name)
+    if owner is None:
+        return node
+    listed: Mapping[str, Any] = owner[inner.name]
+    items = list(listed["nodes"])
+    while listed["pageInfo"]["hasNextPage"]:
+        variables = {"id": owner["id"], "inner": listed["pageInfo"]["endCursor"]}
+        found = api.run(f"sync.{inner.root}.{inner.name}", inner.document, variables)[inner.root]
+        if found is None:  # deleted since
+            break
+        listed = found[inner.name]
+        items += listed["nodes"]
+    owner[inner.name] = items
+    return node

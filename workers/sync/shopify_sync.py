@@ -1,0 +1,204 @@
+"""Reads a shop whole, in slices: its data become two documents, and its products and stock our records.
+
+Comes in: a claim with how far it got. Left behind, page by page, each in a transaction with the progress: the pages;
+at the end the documents, the records with their events, and no pages. A worker that dies in the middle leaves whole
+pages, and the next goes on from the cursor behind them.
+"""
+
+import time
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Connection, delete, select, text
+
+from shared import documents, logs, orders, sources
+from shared.clock import after, to_json
+from shared.db.engine import transaction
+from shared.db.upstream_tables import sync_pages
+from shared.directory import publish
+from shared.errors import CrossdockError
+from shared.money import exponent
+from shared.providers.contract import Change
+from workers.sync import claims, document_store
+from workers.sync.job import Done, GoOn, Job
+from workers.sync.shopify_api import ShopifyApi
+from workers.sync.shopify_files import Read, metadata_file, products_file
+from workers.sync.shopify_reading import SHOP, STAGES, read_page
+from workers.sync.shopify_records import BATCH, changes_of, learn_batch, vanished
+from workers.sync.upstream import UpstreamFailed
+
+# Nothing went wrong: the shop has had enough for now.
+_LATER: Final = ("throttled", "too_many_requests")
+_NOT_GRANTED: Final = "access_denied"
+_ORDER: Final = ("shop", *(stage.name for stage in STAGES), "records", "files")
+_PUT: Final = text("""
+INSERT INTO sync_pages (integration_id, stage, number, body) VALUES (:integration_id, :stage, :number, :body)
+ON CONFLICT (integration_id, stage, number) DO UPDATE SET body = excluded.body
+""")
+
+_log = logs.get("upstream")
+
+
+class ClaimLost(CrossdockError):
+    """Raised when another worker has taken the sync over: what this one does does not count any more."""
+
+
+def sync(job: Job) -> Done | GoOn:
+    """The shop read, or as much of it as there was time for: `{"products", "variants", ..., "skipped", "events"}`.
+
+    Raises:
+        UpstreamFailed: the shop could not be asked.
+    """
+    began = time.monotonic()
+    run = _Run(job)
+    try:
+        while run.stage != "files":
+            run.step()
+            if job.is_over():
+                return GoOn(run.progress, job.now)
+        return run.finish()
+    except UpstreamFailed as failure:
+        if failure.code not in _LATER:
+            raise
+        return GoOn(run.progress, after(job.now, time.monotonic() - began + failure.wait_seconds))
+    except ClaimLost:
+        return GoOn(run.progress, job.now)  # settles nothing, since the claim is another's
+
+
+class _Run:
+    """One slice of a sync."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.api = ShopifyApi(job)
+        self.progress: dict[str, Any] = dict(job.claim.progress or {})
+        if not self.progress:
+            self.progress = {"stage": "shop", "number": 0, "after": None, "startedAt": to_json(job.now), "skipped": {}}
+            with transaction(job.context.engine) as connection:
+                connection.execute(delete(sync_pages).where(sync_pages.c.integration_id == job.claim.integration_id))
+        self._read: Read | None = None
+        self._changes: list[Change] | None = None
+
+    @property
+    def stage(self) -> str:
+        return str(self.progress["stage"])
+
+    def step(self) -> None:
+        """One page, or one batch of records."""
+        if self.stage == "shop":
+            shop = self.api.run("sync.shop", SHOP).get("shop")
+            if shop is None:
+                raise UpstreamFailed("answer_malformed", "The shop's answer has no shop")
+            self._keep([shop], after_=None)
+            self._learn_currency(shop)
+        elif self.stage == "records":
+            self._learn()
+        else:
+            stage = next(one for one in STAGES if one.name == self.stage)
+            try:
+                nodes, cursor = read_page(self.api, stage, self.progress["after"])
+            except UpstreamFailed as failure:
+                if failure.code != _NOT_GRANTED or not stage.is_optional:
+                    raise
+                self.progress["skipped"][stage.name] = failure.message
+                nodes, cursor = [], None
+            self._keep(nodes, after_=cursor)
+
+    def finish(self) -> Done:
+        """The documents written, and nothing else left."""
+        job, read = self.job, self._all()
+        files = (metadata_file(job, read), products_file(job, read, skipped=self.progress["skipped"]))
+        # Outside of the transaction, and again if that fails: a file is written over itself.
+        for path, body in files:
+            document_store.write(job.settings, path, body)
+        with transaction(job.context.engine) as connection:
+            self._hold(connection)
+            for path, body in files:
+                documents.put(connection, account_id=job.integration["account_id"], path=path, body=body, now=job.now)
+            connection.execute(delete(sync_pages).where(sync_pages.c.integration_id == job.claim.integration_id))
+        result = {
+            **read.counts(),
+            "skipped": self.progress["skipped"],
+            "events": self.progress.get("events", 0),
+            "documents": [path for path, _ in files],
+            "startedAt": self.progress["startedAt"],
+        }
+        return Done(result, after(job.now, job.settings.reconcile_hours * 3600))
+
+    def _keep(self, nodes: list[Any], *, after_: str | None) -> None:
+        """Remember a page and that it was read, together."""
+        values = {
+            "integration_id": str(self.job.claim.integration_id),
+            "stage": self.stage,
+            "number": self.progress["number"],
+            "body": orjson.dumps(nodes).decode(),
+        }
+        progress = {**self.progress, "number": self.progress["number"] + 1, "after": after_}
+        if after_ is None:
+            progress |= {"stage": _ORDER[_ORDER.index(self.stage) + 1], "number": 0}
+        with transaction(self.job.context.engine) as connection:
+            self._hold(connection)
+            connection.execute(_PUT, values)
+            self._advance(connection, progress)
+
+    def _learn(self) -> None:
+        """A batch of records brought to what the shop says, with their events."""
+        job, done = self.job, int(self.progress["number"])
+        if self._changes is None:
+            self._changes = changes_of(self._all())
+        batch = self._changes[done : done + BATCH]
+        is_last = not batch
+        with transaction(job.context.engine) as connection:
+            self._hold(connection)
+            if is_last:
+                batch = vanished(connection, job, self._all(), started_at=self.progress["startedAt"])
+            events, deliveries = learn_batch(connection, job, batch)
+            progress = {**self.progress, "number": done + BATCH, "events": self.progress.get("events", 0) + events}
+            if is_last:
+                progress |= {"stage": "files", "number": 0}
+            self._advance(connection, progress)
+        if deliveries:
+            orders.wake_dispatch(job.settings, job.context.client)
+
+    def _learn_currency(self, shop: dict[str, Any]) -> None:
+        """Have webhooks, which name no currency for products, count in the shop's own."""
+        job, code = self.job, shop.get("currencyCode")
+        try:
+            exponent(str(code))
+        except ValueError:
+            return
+        with transaction(job.context.engine) as connection:
+            row = sources.get(connection, job.source["id"], account_id=None)
+            currencies = row["settings"].get("currencies") or {}
+            if currencies.get(job.tenant) == code:
+                return
+            settings = {**row["settings"], "currencies": {**currencies, job.tenant: code}}
+            changes = {"settings": settings}
+            sources.change(connection, row["id"], account_id=row["account_id"], changes=changes, now=job.now)
+        with transaction(job.context.engine) as connection:
+            publish(connection, job.context.client)
+
+    def _all(self) -> Read:
+        """Every page so far; read once a slice."""
+        if self._read is None:
+            read = Read()
+            query = (
+                select(sync_pages.c.stage, sync_pages.c.body)
+                .where(sync_pages.c.integration_id == self.job.claim.integration_id)
+                .order_by(sync_pages.c.stage, sync_pages.c.number)
+            )
+            with transaction(self.job.context.engine) as connection:
+                for row in connection.execute(query):
+                    read.nodes.setdefault(row.stage, []).extend(orjson.loads(row.body))
+            self._read = read
+        return self._read
+
+    def _hold(self, connection: Connection) -> None:
+        if not claims.hold(connection, self.job.claim):
+            raise ClaimLost("another worker has taken the sync over")
+
+    def _advance(self, connection: Connection, progress: dict[str, Any]) -> None:
+        claims.advance(
+            connection, self.job.claim, progress, now=self.job.now, lease_seconds=self.job.settings.lease_seconds
+        )
+        self.progress = progress
