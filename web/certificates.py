@@ -116,7 +116,7 @@ class Certificates:
         names = {root.subject for root in roots}
         found = [first]
         while found[-1].issuer not in names and len(found) <= _INTERMEDIATES:
-            found.append(x509.load_der_x509_certificate(self._fetch(_issuer_url(found[-1]))))
+            found.append(x509.load_der_x509_certificate(self._fetch(issuer_url(found[-1]))))
         return found[1:]
 
     def _of_stand_in(self, url: str) -> bytes | None:
@@ -158,7 +158,12 @@ def _common_name(certificate: x509.Certificate) -> str:
     return str(names[0].value) if names else ""
 
 
-def _issuer_url(certificate: x509.Certificate) -> str:
+def issuer_url(certificate: x509.Certificate) -> str:
+    """Where Amazon publishes the certificate of a certificate's issuer.
+
+    Raises:
+        ValueError: it does not say so, or names another place.
+    """
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:

@@ -38,7 +38,6 @@ from workers.sync import aws
 AT_ONCE: Final = 16  # queues, a thread each
 BATCH: Final = 10  # Source: docs.aws.amazon.com, ReceiveMessage, read 2026-11: ten at most
 WAIT_SECONDS: Final = 5  # one long poll; short enough for a worker that is to stop
-RUN_SECONDS: Final = 25.0  # one order; beat gives the next
 TIMEOUT_SECONDS: Final = 15.0
 HOLD_SECONDS: Final = 60  # a poller that died is believed to be at work for so long
 VISIBILITY_SECONDS: Final = 60  # how long a message that was fetched and not deleted stays away
@@ -73,8 +72,8 @@ class _Queue:
     shards: set[int] = field(default_factory=set)  # that a drain is to be ordered for
 
 
-def poll(context: Context, *, run_seconds: float = RUN_SECONDS, wait_seconds: int = WAIT_SECONDS) -> dict[str, int]:
-    """Fetch until the time is over: `{"queues", "fetched", "failed"}`, or `{"busy": 1}` while another one does.
+def poll(context: Context, *, run_seconds: float | None = None, wait_seconds: int = WAIT_SECONDS) -> dict[str, int]:
+    """Fetch until the time of one order is over: `{"queues", "fetched", "failed"}`; `{"busy": 1}` while another does.
 
     Raises:
         QueueUnavailable: Valkey cannot be reached, so nothing could be kept either.
@@ -86,7 +85,8 @@ def poll(context: Context, *, run_seconds: float = RUN_SECONDS, wait_seconds: in
     except redis.RedisError as error:
         raise QueueUnavailable(str(error)) from error
     try:
-        return _poll_all(context, run_seconds, wait_seconds)
+        seconds = context.settings.dispatch_run_seconds if run_seconds is None else run_seconds
+        return _poll_all(context, seconds, wait_seconds)
     finally:
         with suppress(redis.RedisError):
             context.client.eval(_RELEASE, 1, queues.SQS_POLLER, holder)
@@ -99,11 +99,12 @@ def _poll_all(context: Context, run_seconds: float, wait_seconds: int) -> dict[s
         return {"queues": 0, "fetched": 0, "failed": 0}
     end = time.monotonic() + run_seconds
     with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="sqs") as threads:
-        for one in wanted:
-            threads.submit(_poll_one, context, one, end, wait_seconds)
+        polls = [threads.submit(_poll_one, context, one, end, wait_seconds) for one in wanted]
     with transaction(context.engine) as connection:
         for one in wanted:
             _tell(connection, one, utc_now())
+    for ended in polls:
+        ended.result()  # what nobody expected is ours, and raised once the others are told of
     return {
         "queues": len(wanted),
         "fetched": sum(one.fetched for one in wanted),

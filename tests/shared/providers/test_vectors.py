@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from shared.providers import sns
 from shared.providers.contract import Evidence, Headers, Identity, Request, Source
 from shared.providers.registry import PROVIDERS
 from shared.providers.schemes import PRESETS
+from web.certificates import issuer_url
 
 FOLDER = Path(__file__).parents[4] / "shared"
 pytestmark = [
@@ -160,6 +162,14 @@ def test_messages_that_amazon_really_signed_verify_while_their_certificate_held(
     refusal = verify(request, source, Evidence(late, certificate))
     assert refusal is not None
     assert refusal.code == "certificate_refused"
+
+
+def test_amazons_certificate_says_where_its_issuer_is_and_we_go_there():
+    [published] = (FOLDER / "payloads" / "sns").glob("*.pem")
+    certificate = sns.leaf(published.read_bytes())
+    assert certificate is not None
+    assert issuer_url(certificate) == "http://crt.r2m01.amazontrust.com/r2m01.cer"
+    assert sns.dns_names(certificate) == ("sns.amazonaws.com",)
 
 
 @pytest.mark.parametrize(
