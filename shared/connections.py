@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from shared import audit, integrations, upstream_work
 from shared.crypto import KeyRing
 from shared.db.tables import integrations as integrations_table
 from shared.db.tables import sources
+from shared.db.upstream_tables import registrations
 from shared.directory import live_secrets, place
 from shared.errors import Conflict, NotFound, SecretUndecipherable
 from shared.upstream_work import Kind
@@ -123,6 +124,9 @@ def connect(
         now=now,
     )
     connection.execute(update(integrations_table).where(integrations_table.c.id == known_id).values(installed_at=now))
+    if known is not None and known.state != "active":
+        # The provider forgets its registrations with the app: they are new, and nothing was dropped.
+        connection.execute(delete(registrations).where(registrations.c.integration_id == known_id))
     for kind in work:
         upstream_work.ask(connection, [known_id], kind, now=now)
     audit.record(

@@ -4,11 +4,12 @@ Left behind: a row in `documents`, in the caller's transaction. A process that d
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.db.upstream_tables import documents
@@ -39,6 +40,17 @@ def list_documents(
     if before is not None:
         query = query.where(documents.c.id < before)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def paths_below(connection: Connection, prefix: str) -> list[str]:
+    """The path of every document whose path begins so."""
+    query = select(documents.c.path).where(documents.c.path.startswith(prefix, autoescape=True))
+    return list(connection.execute(query).scalars())
+
+
+def forget(connection: Connection, paths: Sequence[str]) -> int:
+    """How many of the documents there were; none is left here, whatever was written elsewhere."""
+    return connection.execute(delete(documents).where(documents.c.path.in_(paths))).rowcount
 
 
 def read(connection: Connection, path: str, *, account_id: UUID | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from shared import audit
+from shared import audit, documents
 from shared.db.engine import transaction
 from shared.db.tables import erasures, exports
 from shared.privacy import WHOLE_SHOP
@@ -23,20 +23,30 @@ from shared.record_kinds import KINDS
 from workers.context import Context
 from workers.privacy.erase_messages import erase_messages
 from workers.privacy.erase_records import erase_person, erase_shop_batch
+from workers.sync import document_store
 
 # Rows one transaction takes: a few tens of milliseconds of work.
 BATCH: Final = 500
 
 
 def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
-    """Do the next step; whether nothing is left to do (or another worker is at it)."""
+    """Do the next step; whether nothing is left to do (or another worker is at it).
+
+    Raises:
+        UpstreamFailed: the folder or bucket of documents would not let a shop's go; nothing was done.
+    """
     query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
+    paths = _documents(context, request_id)
+    for path in paths:  # before the transaction, since a bucket is across the network
+        document_store.remove(context.settings, path)
     with transaction(context.engine) as connection:
         row = connection.execute(query.with_for_update(skip_locked=True)).mappings().one_or_none()
         if row is None:
             return True
         request = dict(row)
         counts = Counter({name: int(count) for name, count in request["counts"].items()})
+        if paths:
+            counts["documents"] += documents.forget(connection, paths)
         is_done = _step(connection, context, request, counts, now=now)
         values: dict[str, Any] = {"counts": dict(counts), "orders": request["orders"]}
         if is_done:
@@ -44,6 +54,16 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
             _prove(connection, request, counts, now=now)
         connection.execute(update(erasures).where(erasures.c.id == request_id).values(**values))
     return is_done
+
+
+def _documents(context: Context, request_id: UUID) -> list[str]:
+    """The documents of the shop that is to be forgotten whole; none of a person's, for no document is of one."""
+    query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
+    with transaction(context.engine) as connection:
+        row = connection.execute(query).mappings().one_or_none()
+        if row is None or row["subject"] != WHOLE_SHOP or not row["tenant"]:
+            return []
+        return documents.paths_below(connection, f"users/{row['account_id']}/{row['provider']}/{row['tenant']}/")
 
 
 def _step(

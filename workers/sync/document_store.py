@@ -43,6 +43,22 @@ def write(settings: Settings, path: str, body: str) -> None:
         raise UpstreamFailed("store_failed", f"The documents cannot be written: {type(error).__name__}") from error
 
 
+def remove(settings: Settings, path: str) -> None:
+    """Remove the document from wherever the settings say; one that is not there is no failure.
+
+    Raises:
+        UpstreamFailed: `store_failed`: the folder or the bucket would not let it go.
+    """
+    try:
+        if settings.documents_folder is not None:
+            (settings.documents_folder / path).unlink(missing_ok=True)
+        if settings.documents_bucket:
+            key = f"{settings.documents_prefix}{path}"
+            _client(settings).delete_object(Bucket=settings.documents_bucket, Key=key)
+    except (OSError, BotoCoreError, ClientError) as error:
+        raise UpstreamFailed("store_failed", f"The documents cannot be removed: {type(error).__name__}") from error
+
+
 def _to_folder(folder: Path, path: str, body: bytes) -> None:
     target = (folder / path).resolve()
     if not target.is_relative_to(folder.resolve()):

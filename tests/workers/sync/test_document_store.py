@@ -5,12 +5,15 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
+from shared.ids import new_id
 from shared.settings import Settings
 from shared.upstream_work import Kind
 from tests.workers.sync.conftest import SHOP, Rig
+from workers.privacy.erase import erase
 from workers.sync.document_store import write
 from workers.sync.upstream import UpstreamFailed
 
@@ -115,3 +118,32 @@ def test_a_store_that_fails_leaves_the_sync_to_be_finished_without_reading_again
     rig.run()
     assert rig.standing(Kind.SYNC)["state"] == "done"
     assert rig.shop.calls == []
+
+
+def test_a_shop_that_is_erased_whole_leaves_no_document_anywhere(rig: Rig, bucket: Settings, tmp_path: Path) -> None:
+    rig.set(
+        documents_folder=tmp_path / "out",
+        **{
+            name: getattr(bucket, name)
+            for name in Settings.model_fields
+            if name.startswith("documents_") and name != "documents_folder"
+        },
+    )
+    rig.shop.add_products(1)
+    paths = rig.do(Kind.SYNC)["result"]["documents"]
+    request = new_id()
+    rig.execute(
+        "INSERT INTO erasures (id, account_id, state, provider, tenant, subject, requested_at, due_at) "
+        "VALUES (:id, :account, 'requested', 'shopify', :shop, '*', now(), now())",
+        id=str(request),
+        account=str(rig.account),
+        shop=SHOP,
+    )
+    while not erase(rig.context, request, now=rig.now):
+        pass
+    assert rig.rows("SELECT * FROM documents") == []
+    assert rig.rows("SELECT counts FROM erasures")[0]["counts"]["documents"] == 2
+    for path in paths:
+        assert not (tmp_path / "out" / path).exists()
+        with pytest.raises(ClientError):
+            held(rig.context.settings, f"crossdock/{path}")

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from shared import connections
+from shared.db.engine import transaction
 from shared.upstream_work import Kind
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
@@ -196,3 +198,25 @@ def test_a_shop_that_left_is_left_alone(rig: Rig) -> None:
     rig.ask(Kind.REGISTRATION)
     assert rig.run() == {"done": 0, "continued": 0, "failed": 0}
     assert rig.shopify.answered == []
+
+
+def test_a_shop_that_connects_again_has_dropped_nothing(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    rig.execute("UPDATE integrations SET state = 'uninstalled', credentials = NULL")
+    rig.shop.subscriptions.clear()
+    with transaction(rig.context.engine) as connection:
+        connections.connect(
+            connection,
+            rig.context.ring,
+            connections.joinable(connection, rig.context.ring, rig.source, now=rig.now),
+            tenant=SHOP,
+            credentials={"access_token": "shpat_good"},
+            detail={},
+            work=(Kind.REGISTRATION,),
+            actor="test",
+            now=rig.now,
+        )
+    rig.run()
+    assert {row["drops"] for row in topics(rig).values()} == {0}
+    assert len(rig.shop.subscriptions) > 3
+    assert rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'") == []
