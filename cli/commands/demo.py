@@ -19,6 +19,7 @@ from rich.console import Console
 from cli import output, running, stack
 from cli.demo import report
 from cli.demo.run import OVERRIDES, Result, run
+from cli.demo.stage import OWNERS
 from cli.station import Station, opened
 from shared.errors import CrossdockError
 from shared.settings import load
@@ -34,10 +35,11 @@ LEAST = 100  # fewer do not wear the broken subscription out
 def command(count: int, keep: bool, as_json: bool) -> None:
     """Send webhooks through the whole way and check that none is lost.
 
-    Starts PostgreSQL, Valkey and every process on a temporary folder, makes two accounts with a Shopify and a Robaws
-    source, and sends signed webhooks: creations, updates, deletions, repeats, some out of order, some forged. A CRM on
-    this machine verifies every delivery; it fails every tenth, is slow for one subscription and dead for another. At
-    the end every acknowledged webhook must be accounted for, or the exit code is 1.
+    Starts PostgreSQL, Valkey and every process on a temporary folder, makes four accounts with a source of Shopify,
+    Amazon, Flipkart and Robaws, and sends signed webhooks of customers, orders, reports and parcels: some repeated,
+    some out of order, some forged. A CRM on this machine verifies every delivery; it fails every tenth, is slow for one
+    subscription and dead for another. At the end every acknowledged webhook must be accounted for, or the exit code is
+    1.
 
     \b
     crossdock demo
@@ -60,7 +62,9 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  #
 
 def _demo(folder: Path, count: int, *, keep: bool, as_json: bool, console: Console) -> bool:
     data_dir = folder / "data"
-    settings = load(**{**OVERRIDES, "data_dir": data_dir, "database_url": "", "redis_url": ""})
+    settings = load(
+        **{**OVERRIDES, "data_dir": data_dir, "sns_stand_in": folder / "sns", "database_url": "", "redis_url": ""}
+    )
     log = folder / "processes.log"
     try:
         with stack.held(data_dir), log.open("w") as lines:
@@ -107,7 +111,7 @@ async def _stay(station: Station, result: Result, console: Console) -> None:
     console.print(
         f"\nIt keeps running, on {station.settings.data_dir}; Ctrl-C ends it.\n"
         f"  ingress    {addresses.ingress}\n  admin API  {addresses.console}\n  Flower     {addresses.flower}\n"
-        f"  API key    {result.cast.key}  (accounts: lumiere, peeters)\n"
+        f"  API key    {result.cast.key}  (accounts: {', '.join(owner.slug for owner in OWNERS)})\n"
         f"  commands   CROSSDOCK_DATA_DIR={station.settings.data_dir} crossdock deliveries list",
         markup=False,
     )

@@ -10,9 +10,20 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from cli.demo.step import Record
 from cli.station import Station
 from shared.inbox import Inbox
 from shared.states import DeliveryState
+
+_RECORDS = " UNION ALL ".join(
+    f"SELECT provider, '{kind}' AS kind, external_id, deleted_at IS NOT NULL AS gone, {mark} AS mark FROM {table}"
+    for kind, table, mark in (
+        ("user", "users", "phone"),
+        ("order", "orders", "concat(status, '/', fulfillment_status)"),
+        ("shipment", "shipments", "status"),
+        ("report", "reports", "status"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Facts:
     events: list[Event]
     deliveries: list[Delivery]
     attempts: int
-    users: dict[tuple[str, str], tuple[str | None, bool]]  # (provider, external id) -> (phone, is deleted)
+    records: dict[Record, str | None]  # the mark of each, as a step's `leaves` has it; None: deleted
     disabled: set[UUID]  # subscriptions
 
 
@@ -86,7 +97,7 @@ def gather(connection: Connection) -> Facts:
     deliveries = connection.execute(
         text("SELECT event_id, subscription_id, state, attempts, last_error, accepted_at, finished_at FROM deliveries")
     )
-    users = connection.execute(text("SELECT provider, external_id, phone, deleted_at IS NOT NULL AS gone FROM users"))
+    records = connection.execute(text(_RECORDS))
     return Facts(
         messages={str(row.id): row.state for row in messages},
         events=[Event(str(row.id), row.account_id, row.type, row.message_id, row.subject_id) for row in events],
@@ -103,6 +114,6 @@ def gather(connection: Connection) -> Facts:
             for row in deliveries
         ],
         attempts=connection.execute(text("SELECT count(*) FROM attempts")).scalar_one(),
-        users={(row.provider, row.external_id): (row.phone, row.gone) for row in users},
+        records={(row.provider, row.kind, row.external_id): None if row.gone else row.mark for row in records},
         disabled=set(connection.execute(text("SELECT id FROM subscriptions WHERE NOT active")).scalars()),
     )

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from cli.demo.crm import Desk
 from cli.demo.facts import Facts
-from cli.demo.plan import Fate, Plan
+from cli.demo.plan import Plan
 from cli.demo.send import Sent
 from cli.demo.stage import Cast
+from cli.demo.step import Fate
 from shared.events import matches
 from shared.states import DeliveryState
 
@@ -38,7 +39,7 @@ def reckon(plan: Plan, cast: Cast, sent: Sent, desks: Mapping[str, Desk], facts:
         Check("every webhook was answered as its signature deserves", sent.surprises[:SHOWN]),
         _accounted(plan, sent, facts),
         _fates(plan, sent, facts),
-        _events(plan, facts),
+        _events(plan, cast, facts),
         _records(plan, facts),
         _owed(cast, facts),
         _ended(facts),
@@ -59,52 +60,58 @@ def _accounted(plan: Plan, sent: Sent, facts: Facts) -> Check:
     accepted, kept = set(sent.accepted), set(facts.messages)
     against = [f"acknowledged and nowhere: {one}" for one in sorted(accepted - kept)]
     against += [f"there and never acknowledged: {one}" for one in sorted(kept - accepted)]
-    against += _differ("requests", plan.webhooks, len(accepted) + sent.refused)
+    against += _differ("requests", plan.webhooks, len(accepted) + sent.refused.total())
     return Check("every acknowledged webhook is accounted for, once", against[:SHOWN])
 
 
 def _fates(plan: Plan, sent: Sent, facts: Facts) -> Check:
-    wanted = plan.fates()
-    refused = wanted.pop(Fate.REFUSED, 0)
-    found = Counter(facts.messages.values())
-    planned = Counter({str(fate): count for fate, count in wanted.items()})
+    planned = Counter({(provider, str(fate)): count for (provider, fate), count in plan.fates().items()})
+    found = Counter(
+        (step.provider, facts.messages[message_id])
+        for message_id, step in sent.accepted.items()
+        if message_id in facts.messages
+    )
+    found += Counter({(provider, str(Fate.REFUSED)): count for provider, count in sent.refused.items()})
     against = [
-        f"{state}: {planned[state]} planned, {found[state]} found"
-        for state in sorted({*found, *planned})
-        if found[state] != planned[state]
+        f"{provider} {state}: {planned[provider, state]} planned, {found[provider, state]} found"
+        for provider, state in sorted({*found, *planned})
+        if found[provider, state] != planned[provider, state]
     ]
-    against += _differ("refused", refused, sent.refused)
     for message_id, step in sent.accepted.items():
         state = facts.messages.get(message_id)
         if step.at_once == 1 and state not in (None, step.fate):
-            against.append(
-                f"{step.provider} {step.topic} of customer {step.customer}: {step.fate} planned, {state} found"
-            )
-    return Check("each is processed, ignored, stale or a repeat, as planned", against[:SHOWN])
+            against.append(f"{step.provider} {step.topic} of number {step.number}: {step.fate} planned, {state} found")
+    return Check("each is processed, ignored, stale, a repeat or refused, as planned of its provider", against[:SHOWN])
 
 
-def _events(plan: Plan, facts: Facts) -> Check:
+def _events(plan: Plan, cast: Cast, facts: Facts) -> Check:
+    provider_of = {account_id: provider for provider, account_id in cast.accounts.items()}
     wanted = plan.events()
-    found = Counter(event.type for event in facts.events)
-    against = [f"{kind}: {wanted[kind]} planned, {found[kind]} made" for kind in wanted if wanted[kind] != found[kind]]
+    found = Counter((provider_of[event.account_id], event.type) for event in facts.events)
+    against = [
+        f"{provider} {kind}: {wanted[provider, kind]} planned, {found[provider, kind]} made"
+        for provider, kind in wanted
+        if wanted[provider, kind] != found[provider, kind]
+    ]
+    kinds = {kind for _, kind in wanted}
     causes = Counter((event.message_id, event.type, event.subject_id) for event in facts.events if event.message_id)
     against += [
         f"message {message} made {count} events {kind}"
         for (message, kind, _), count in causes.items()
-        if count > 1 and kind.startswith("user.")
+        if count > 1 and kind in kinds
     ]
-    return Check("each change made its event, and no message was applied twice", against[:SHOWN])
+    return Check("each change made its events, and no message was applied twice", against[:SHOWN])
 
 
 def _records(plan: Plan, facts: Facts) -> Check:
-    against = []
-    wanted = plan.survivors()
-    for who, phone in wanted.items():
-        found = facts.users.get(who)
-        if found is None or found[1] is not (phone is None) or (phone is not None and found[0] != phone):
-            against.append(f"{who[0]} {who[1]}: {phone or 'deleted'} planned, {found} found")
-    against += _differ("users", len(wanted), len(facts.users))
-    return Check("every customer is as the newest webhook says, whatever order they came in", against[:SHOWN])
+    wanted, found = plan.survivors(), facts.records
+    against = [
+        f"{' '.join(record)}: {mark or 'deleted'} planned, {found.get(record, 'nothing')} found"
+        for record, mark in wanted.items()
+        if record not in found or found[record] != mark
+    ]
+    against += [f"{' '.join(record)} is there and was never told of" for record in found.keys() - wanted.keys()]
+    return Check("every record is as the newest webhook says, whatever order they came in", against[:SHOWN])
 
 
 def _owed(cast: Cast, facts: Facts) -> Check:

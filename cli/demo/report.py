@@ -17,9 +17,15 @@ from cli.demo.crm import Crm
 from cli.demo.facts import Delivery
 from cli.demo.run import Result
 from cli.demo.send import Sent
+from shared.providers.registry import PROVIDERS
 from shared.states import DeliveryState, MessageState
 
-STEADY = ("shop-crm", "works-crm")  # whose latency is shown: the slow and the dead one are theirs to answer for
+STEADY = (
+    "shop-crm",
+    "orders-crm",
+    "parcels-crm",
+    "works-crm",
+)  # whose latency is shown: the slow and the dead one are theirs to answer for
 
 
 class Watch:
@@ -66,7 +72,7 @@ def figures(result: Result) -> dict[str, Any]:
     return {
         "sent": result.sent.total,
         "accepted": len(result.sent.accepted),
-        "refused": result.sent.refused,
+        "refused": result.sent.refused.total(),
         "repeats": messages.count(MessageState.DUPLICATE),
         "stale": messages.count(MessageState.STALE),
         "ignored": messages.count(MessageState.IGNORED),
@@ -84,6 +90,26 @@ def figures(result: Result) -> dict[str, Any]:
         "p99_ms": _percentile(latencies, 99),
         "send_seconds": round(result.send_seconds, 2),
         "total_seconds": round(result.total_seconds, 2),
+        "providers": {provider: _of_provider(result, provider) for provider in result.plan.providers},
+    }
+
+
+def _of_provider(result: Result, provider: str) -> dict[str, int]:
+    """The sums of one provider, each counted where it shows: the sender, the database, the CRM."""
+    mine = [message_id for message_id, step in result.sent.accepted.items() if step.provider == provider]
+    states = [result.facts.messages.get(message_id) for message_id in mine]
+    desks = [result.crm.desks[name] for name, whose in result.cast.providers.items() if whose == provider]
+    return {
+        "sent": result.sent.by_provider[provider],
+        "accepted": len(mine),
+        "refused": result.sent.refused[provider],
+        "repeats": states.count(MessageState.DUPLICATE),
+        "stale": states.count(MessageState.STALE),
+        "ignored": states.count(MessageState.IGNORED),
+        "processed": states.count(MessageState.PROCESSED),
+        "events": sum(event.account_id == result.cast.accounts[provider] for event in result.facts.events),
+        "records": sum(record[0] == provider for record in result.facts.records),
+        "verified": sum(desk.accepted.total() for desk in desks),
     }
 
 
@@ -109,12 +135,25 @@ def show(result: Result, console: Console) -> None:
     console.print()
     console.print(table)
     console.print()
+    console.print(_side_by_side(sums["providers"]))
+    console.print()
     for check in result.checks:
         console.print(f"[green]  ok  [/] {check.claim}" if check.holds else f"[bold red] FAIL [/] {check.claim}")
         for line in check.against:
             console.print(f"        {escape(line)}")
     if not result.settled:
         console.print("[bold red] FAIL [/] something is still on its way; patience ended")
+
+
+def _side_by_side(providers: dict[str, dict[str, int]]) -> Table:
+    """Each provider's sums in a column of its own."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", style="bold")
+    for provider in providers:
+        table.add_column(PROVIDERS[provider].title, justify="right")
+    for name in next(iter(providers.values())):
+        table.add_row(name, *(str(sums[name]) for sums in providers.values()))
+    return table
 
 
 _LINES = (

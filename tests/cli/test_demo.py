@@ -14,9 +14,9 @@ import pytest
 from cli.demo import plan, reckoning, stage
 from cli.demo.crm import Crm, Desk
 from cli.demo.facts import Delivery, Event, Facts
-from cli.demo.plan import Fate
 from cli.demo.send import Sent
-from cli.demo.stage import Cast
+from cli.demo.stage import OWNERS, Cast
+from cli.demo.step import Fate, Record, Step
 from shared.clock import utc_now
 from shared.destinations.contract import Outgoing, Parcel
 from shared.destinations.registry import DESTINATIONS
@@ -25,6 +25,7 @@ from shared.states import DeliveryState
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 SECRET = new_secret()
+DESKS = {"orders-crm": "amazon", "parcels-crm": "flipkart", "works-crm": "robaws"}
 
 
 @pytest.mark.parametrize("count", [1, 7, 100, 601])
@@ -34,16 +35,44 @@ def test_a_plan_has_exactly_as_many_webhooks_as_were_asked_for(count: int) -> No
     assert made.fates().total() == count
 
 
-def test_a_plan_has_every_fate_and_every_event() -> None:
+def test_a_plan_has_every_fate_and_the_events_of_every_provider() -> None:
     made = plan.make(200, now=NOW)
-    assert set(made.fates()) == set(Fate)
-    assert set(made.events()) == {"user.created", "user.updated", "user.deleted"}
-    assert {step.provider for step in made.steps} == {"shopify", "robaws"}
+    fates = {fate for _, fate in made.fates()}
+    assert fates == set(Fate)
+    assert {provider for provider, fate in made.fates() if fate is Fate.REFUSED} == {
+        "shopify",
+        "amazon",
+        "flipkart",
+        "robaws",
+    }
+    assert set(made.events()) == {
+        ("shopify", "user.created"),
+        ("shopify", "user.updated"),
+        ("shopify", "user.deleted"),
+        ("robaws", "user.created"),
+        ("robaws", "user.updated"),
+        ("amazon", "order.created"),
+        ("amazon", "order.updated"),
+        ("amazon", "order.fulfilled"),
+        ("amazon", "feed.finished"),
+        ("amazon", "report.finished"),
+        ("flipkart", "order.created"),
+        ("flipkart", "shipment.created"),
+        ("flipkart", "shipment.updated"),
+        ("flipkart", "shipment.delivered"),
+    }
+    assert set(made.providers) == {owner.provider for owner in OWNERS}
+
+
+def test_a_step_that_is_not_applied_changes_and_causes_nothing() -> None:
+    idle = [step for step in plan.make(300, now=NOW).steps if step.fate is not Fate.PROCESSED]
+    assert idle
+    assert all(not step.events and not step.leaves for step in idle)
 
 
 def test_only_repeats_share_a_delivery_id() -> None:
     made = plan.make(300, now=NOW)
-    by_id: dict[str, list[plan.Step]] = {}
+    by_id: dict[str, list[Step]] = {}
     for step in made.steps:
         by_id.setdefault(step.delivery_id, []).append(step)
     assert all([step.fate for step in rest] == [Fate.DUPLICATE] * len(rest) for _, *rest in by_id.values())
@@ -124,7 +153,7 @@ class World:
 
     def __init__(self) -> None:
         self.plan = plan.make(100, now=NOW)
-        accounts = {"shopify": uuid4(), "robaws": uuid4()}
+        accounts = {owner.provider: uuid4() for owner in OWNERS}
         names = {desk.name: desk for desk in stage.desks()}
         self.desks = names
         self.cast = Cast(
@@ -132,14 +161,18 @@ class World:
             accounts=accounts,
             paths={},
             secrets={},
+            settings={},
+            public_url="",
             subscriptions={name: uuid4() for name in names},
             events={
                 "shop-crm": ["*"],
                 "shop-archive": ["user.created"],
                 "shop-legacy": ["user.*"],
+                "orders-crm": ["*"],
+                "parcels-crm": ["*"],
                 "works-crm": ["user.*"],
             },
-            providers={name: "robaws" if name == "works-crm" else "shopify" for name in names},
+            providers={name: DESKS.get(name, "shopify") for name in names},
         )
         self.sent = Sent(total=100)
         messages: dict[str, str] = {}
@@ -148,19 +181,17 @@ class World:
         for step in self.plan.steps:
             for turn in range(step.at_once):
                 if step.fate is Fate.REFUSED:
-                    self.sent.refused += 1
+                    self.sent.refused[step.provider] += 1
                     continue
                 message = str(uuid4())
                 self.sent.accepted[message] = step
                 messages[message] = step.fate if turn == 0 else Fate.DUPLICATE
-                if step.event and turn == 0:
-                    self._happened(accounts[step.provider], step.event, UUID(message))
-        users: dict[tuple[str, str], tuple[str | None, bool]] = {
-            who: (phone, phone is None) for who, phone in self.plan.survivors().items()
-        }
+                for event in step.events if turn == 0 else ():
+                    self._happened(accounts[step.provider], event, UUID(message))
+        records = self.plan.survivors()
         attempts = sum(desk.requests for desk in names.values())
         disabled = {self.cast.subscriptions["shop-legacy"]}
-        self.facts = Facts(messages, self.events, self.deliveries, attempts, users, disabled)
+        self.facts = Facts(messages, self.events, self.deliveries, attempts, records, disabled)
 
     def _happened(self, account: UUID, kind: str, message: UUID) -> None:
         event = Event(str(uuid4()), account, kind, message, uuid4())
@@ -202,7 +233,7 @@ def test_one_acknowledged_webhook_that_is_nowhere_is_noticed(world: World) -> No
 
 def test_a_change_that_was_applied_twice_is_noticed(world: World) -> None:
     twice = [*world.events, replace(world.events[0], id=str(uuid4()))]
-    assert "each change made its event, and no message was applied twice" in world.failing(events=twice)
+    assert "each change made its events, and no message was applied twice" in world.failing(events=twice)
 
 
 def test_an_event_that_was_not_fanned_out_is_noticed(world: World) -> None:
@@ -228,10 +259,19 @@ def test_a_dead_delivery_needs_a_reason(world: World) -> None:
     assert world.failing(deliveries=[replace(one, last_error="http_500") for one in dead]) == []
 
 
-def test_a_customer_that_an_older_webhook_overwrote_is_noticed(world: World) -> None:
-    who = next(who for who, (phone, _) in world.facts.users.items() if phone)
-    users = {**world.facts.users, who: ("+46 70 old", False)}
-    assert world.failing(users=users) == ["every customer is as the newest webhook says, whatever order they came in"]
+@pytest.mark.parametrize("provider", [owner.provider for owner in OWNERS])
+def test_a_record_that_an_older_webhook_overwrote_or_nobody_told_of_is_noticed(world: World, provider: str) -> None:
+    claim = "every record is as the newest webhook says, whatever order they came in"
+    record = next(record for record, mark in world.facts.records.items() if record[0] == provider and mark)
+    stranger: Record = (provider, "order", "nobody's")
+    assert world.failing(records={**world.facts.records, record: "older"}) == [claim]
+    assert world.failing(records={**world.facts.records, stranger: "open/"}) == [claim]
+
+
+def test_a_refusal_or_a_fate_of_another_provider_is_noticed(world: World) -> None:
+    world.sent.refused["amazon"] -= 1
+    world.sent.refused["robaws"] += 1
+    assert world.failing() == ["each is processed, ignored, stale, a repeat or refused, as planned of its provider"]
 
 
 def test_an_unbelieved_request_and_a_wrongly_disabled_subscription_are_noticed(world: World) -> None:

@@ -167,4 +167,8 @@ def test_the_demo_adds_up_and_leaves_nothing(folder: Path) -> None:
     assert figures["accepted"] + figures["refused"] == 150
     assert min(figures[name] for name in ("repeats", "stale", "events", "delivered", "retried", "held", "verified")) > 0
     assert figures["disabled"] == 1
+    sides = figures["providers"]
+    assert set(sides) == {"shopify", "amazon", "flipkart", "robaws"}
+    assert all(side["sent"] == side["accepted"] + side["refused"] for side in sides.values())
+    assert min(side[name] for side in sides.values() for name in ("refused", "repeats", "stale", "verified")) > 0
     assert list(folder.iterdir()) == []
