@@ -4,7 +4,7 @@ Left behind: rows and their line in the audit log, in one transaction; the ingre
 between, the maintenance tells it within a minute.
 """
 
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import click
@@ -12,7 +12,7 @@ import orjson
 
 from cli import options, output
 from cli.station import Station, at_work
-from shared import sources
+from shared import sources, trials
 
 COLUMNS = ["id", "provider", "path", "name", "active", "any_tenant", "account_id"]
 
@@ -166,6 +166,50 @@ def disable(source_id: UUID, as_json: bool) -> None:
     """
     with at_work() as station:
         output.show_one(_switch(station, source_id, active=False), as_json=as_json)
+
+
+@command.command("try")
+@click.argument("source_id", type=click.UUID, metavar="ID")
+@click.option("--body", type=click.File("rb"), default="-", show_default=True, help="A file; - is standard input.")
+@click.option("--header", "headers", multiple=True, help="As it is sent: `Name: value`.")
+@click.option("--beneath", default="", help="What follows the source's own URL: `/...` or `?...`.")
+@click.option("--settings", "settings_text", help="Settings to try before they are set, as JSON; else its own.")
+@output.json_option
+def try_command(
+    *,
+    source_id: UUID,
+    body: BinaryIO,
+    headers: tuple[str, ...],
+    beneath: str,
+    settings_text: str | None,
+    as_json: bool,
+) -> None:
+    """Try a request out: whether it is genuine, what it would be, change and tell. Nothing is stored or sent.
+
+    \b
+    crossdock sources try 0195… --body order.json --settings "$(cat mapping.json)"
+    crossdock sources try 0195… --body order.json --header 'X-Topic: order.created' --json
+    """
+    given = trials.Given(tuple(_header(text) for text in headers), body.read(), beneath=beneath)
+    with at_work() as station, station.transaction() as connection:
+        trial = trials.try_out(
+            connection,
+            station.ring,
+            source_id,
+            given,
+            account_id=None,
+            public_url=station.settings.public_url,
+            settings=None if settings_text is None else _object(settings_text),
+            now=station.now(),
+        )
+    output.show_one(trial.as_dict(), as_json=as_json)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise click.BadParameter("`Name: value` is needed", param_hint="--header")
+    return name.strip(), value.strip()
 
 
 def _switch(station: Station, source_id: UUID, *, active: bool) -> dict[str, Any]:

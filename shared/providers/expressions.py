@@ -4,6 +4,8 @@ Comes in: an expression's text, and parsed JSON. Comes out: a value, and whether
 behind. What the JSON does to an expression is `PayloadUnexpected` and names the expression, never the value.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any
@@ -24,6 +26,9 @@ _RAISED = (JMESPathError, TypeError, ValueError, ArithmeticError, LookupError, A
 _STEPS = frozenset({"field", "index", "subexpression", "index_expression", "identity", "current"})
 
 Step = str | int
+
+# Texts, quoted names and literals; of the last alone the content is looked at.
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`((?:\\.|[^`\\])*)`""", re.DOTALL)
 
 
 class Expression:
@@ -69,6 +74,7 @@ def check(text: str) -> str:
     """
     if len(text) > CHARACTERS_MAX:
         raise ValueError(f"an expression has at most {CHARACTERS_MAX} characters")
+    _check_literals(text)
     try:
         tree = jmespath.compile(text).parsed
     except ParseError as error:
@@ -97,6 +103,18 @@ def _found(error: ParseError) -> str:
     if error.token_value == "-":  # noqa: S105  # a token of the language
         return "unexpected '-'; a name with a hyphen is quoted: \"my-name\""
     return f"unexpected {error.token_value!r}"
+
+
+def _check_literals(text: str) -> None:
+    # jmespath takes what is no JSON for a text, and warns that it will not for ever.
+    for match in _QUOTED.finditer(text):
+        if match[1] is not None:
+            try:
+                json.loads(match[1].replace("\\`", "`"))
+            except ValueError as error:
+                raise ValueError(
+                    f"no JSON between the backticks at character {match.start() + 1}; a text stands in 'single quotes'"
+                ) from error
 
 
 def _check_call(node: Any) -> None:

@@ -10,10 +10,11 @@ from uuid import UUID
 from flask import Response
 from pydantic import Field, SecretStr
 
-from shared import sources
+from shared import sources, trials
 from shared.db.engine import transaction
 from shared.states import Role
 from web.api.noun import noun
+from web.api.trial_shapes import Tried, TriedAnswer, TrySource
 from web.api.webhook_shapes import Secret
 from web.auth import needs, scope
 from web.context import here, publish_directory
@@ -168,6 +169,25 @@ def rotate_source(path: IdPath, body: RotateSource) -> Response:
     return answer(SourceMadeAnswer(source=_source(row), secret=secret))
 
 
+@api.post("/<id>/try", responses={"200": TriedAnswer})
+@needs(Role.OPERATOR)
+def try_source(path: IdPath, body: TrySource) -> Response:
+    """Try a request out: whether it is genuine, what it would be and change. Nothing is stored or sent."""
+    context = here()
+    with transaction(context.engine) as connection:
+        trial = trials.try_out(
+            connection,
+            context.ring,
+            path.uuid(NOUN),
+            body.request(),
+            account_id=scope().account_id,
+            public_url=_public_url(),
+            settings=body.settings,
+            now=context.now(),
+        )
+    return answer(TriedAnswer(trial=Tried.model_validate(trial.as_dict())))
+
+
 @api.delete("/<id>", responses={"200": Done})
 @needs(Role.ADMIN)
 def delete_source(path: IdPath) -> Response:
@@ -195,6 +215,9 @@ def _told(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(row: dict[str, Any]) -> Source:
+    return Source.model_validate({**row, "url": f"{_public_url()}/api/webhooks/{row['path']}"})
+
+
+def _public_url() -> str:
     settings = here().settings
-    public = settings.public_url.rstrip("/") or f"http://{settings.ingress_host}:{settings.ingress_port}"
-    return Source.model_validate({**row, "url": f"{public}/api/webhooks/{row['path']}"})
+    return settings.public_url.rstrip("/") or f"http://{settings.ingress_host}:{settings.ingress_port}"

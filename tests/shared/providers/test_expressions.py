@@ -43,6 +43,7 @@ EXPRESSIONS = [
     "to_string(@)",
     "not_null(a, b, 'c')",
     "reverse(a)",
+    r"a == `[\"\`\", 1]` || '`b`' || \"`c`\"".replace(r"\"", '"'),
 ]
 
 
@@ -56,6 +57,7 @@ EXPRESSIONS = [
         ("my-name", "character 3: unexpected '-'; a name with a hyphen is quoted"),
         ("$.data.id", "character 1: '$' begins no expression; the body itself is @"),
         ("'open", "character 1: unexpected"),
+        ("a || `b`", "no JSON between the backticks at character 6"),
         ("lower(a)", "there is no function lower; there are abs, "),
         ("a[?starts_with(b)]", "starts_with takes 2 arguments and not 1"),
         ("merge()", "merge takes 1 or more arguments and not 0"),
