@@ -71,9 +71,11 @@ SCHEMES: Mapping[str, dict[str, JSON]] = {
 }
 
 _HUBSPOTS: dict[str, dict[str, Any]] = {
-    # A delivery has no id of its own, and says in its body which attempt it is: so the ids of all that is in it.
+    # A delivery has no id of its own, and says in its body which attempt it is: so the ids of all that is in it. An
+    # eventId is not certain to be of one event only, so what it was about and when belong to it.
     "dedupe": {
-        "jmespath": "join(',', [].join(':', [to_string(eventId), to_string(subscriptionId), subscriptionType]))"
+        "jmespath": "join(',', [].join(':', [to_string(portalId), to_string(eventId), to_string(subscriptionId),"
+        " to_string(objectId), to_string(occurredAt), to_string(subscriptionType)]))"
     },
     "topic": {"jmespath": "[0].subscriptionType"},
     "tenant": {"jmespath": "[0].portalId"},

@@ -168,6 +168,9 @@ def test_hubspots_batch_is_one_message_whose_attempts_are_repeats():
     again = act.understand(hubspot(URL, orjson.dumps([event | {"attemptNumber": 1}])))[0]
     other = act.understand(hubspot(URL, orjson.dumps([event | {"eventId": 10}])))[0]
     assert again.key == identity.key != other.key
+    # An eventId is not certain to be of one event only: another contact's, or another time's, is another event.
+    for apart in ({"objectId": 2**60 + 1}, {"occurredAt": 1_764_064_800_124}, {"portalId": 621}):
+        assert act.understand(hubspot(URL, orjson.dumps([event | apart])))[0].key != identity.key
     many = act.understand(hubspot(URL, orjson.dumps([event | {"eventId": number} for number in range(100)])))[0]
     assert many.delivery_id is None  # a hundred ids are no name for a delivery
     assert many.key != identity.key
