@@ -62,4 +62,5 @@ FLIPKART = Provider(
     topics=TOPICS,
     sign=proof.sign,
     check_settings=proof.check_settings,
+    secret_headers=proof.secret_headers,
 )

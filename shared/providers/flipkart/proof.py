@@ -114,6 +114,12 @@ def _digest(stamp: str, url: str, method: str, secret: bytes) -> bytes:
     return hashlib.sha1(content, usedforsecurity=False).digest()  # theirs, not ours to choose
 
 
+def secret_headers(source: Source) -> tuple[str, ...]:
+    """FKLOGIN's header, in both spellings: it signs no body, so until it is too old it lets in any."""
+    del source
+    return (HEADER, HEADER.replace("_", "-"))
+
+
 def check_settings(settings: Mapping[str, JSON]) -> list[str]:
     """What is wrong with a source's settings."""
     found = options.problems(FlipkartOptions, settings)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from shared.providers import samples
-from shared.providers.contract import Change
+from shared.providers.contract import Change, Headers
 from tests.shared.providers.acting import NOW, OTHER, Actor, actor
 
 ACT = actor("flipkart")
@@ -35,6 +35,14 @@ def test_the_body_is_not_signed_so_a_date_holds_for_a_day_and_no_longer():
     expired = BARE.verify(request, now=NOW + timedelta(hours=25))
     assert expired is not None
     assert expired.code == "timestamp_expired"
+
+
+def test_the_header_that_opens_the_door_to_any_body_is_a_secret():
+    pairs = [(name.replace("_", "-").lower(), value) for name, value in BARE.provider.sign(BARE.sample())]
+    for headers in (Headers(BARE.provider.sign(BARE.sample())), Headers(pairs)):
+        kept = dict(headers.without(BARE.provider.secret_headers(BARE.source)).pairs())
+        assert "FKLOGIN" not in str(kept)
+        assert "[redacted]" in kept.values()
 
 
 def test_a_replay_under_a_new_date_or_url_or_method_is_refused():
