@@ -46,6 +46,7 @@ class RecordChange:
     fields: Mapping[str, Any]
     once: str | None = None  # what the provider calls this happening: counted once, however often it is told
     part: str | None = None  # it speaks of a part with a clock of its own
+    is_of_forgotten: bool = False  # it refers to somebody who was erased, or to an order of theirs
 
 
 # created_at is of the frame, but the provider may know it better than we do.

@@ -14,7 +14,8 @@ process that dies in the middle leaves nothing.
 | a tombstone, newer  | stale                                   | stale                            |
 
 A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
-comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out.
+comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out. So
+it is of a record that refers to a redacted one, and a new one of these is redacted from the start.
 A count adds to a user whatever the versions, and to a tombstone nothing. A part is compared with what was last said of
 that part, whatever the record's version, which it leaves as it is; it is stale to a tombstone.
 """
@@ -54,15 +55,15 @@ class Applied:
 
 def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
     """What `change` makes of the row. An older change never overwrites a newer one."""
+    if change.is_of_forgotten or (before is not None and before["redacted_at"] is not None):
+        if before is not None and before["redacted_at"] is not None and before["deleted_at"] is not None:
+            return Applied(Effect.STALE, before, before)
+        known_of_nobody = {name: value for name, value in change.fields.items() if name not in change.kind.personal}
+        change = replace(change, fields=known_of_nobody)
     if before is None:
         if change.op == "delete":
             return Applied(Effect.UNCHANGED, None, _blank_row(change, str(new_id()), now) | {"deleted_at": now})
         return _create(None, change, now=now)
-    if before["redacted_at"] is not None:
-        if before["deleted_at"] is not None:
-            return Applied(Effect.STALE, before, before)
-        known_of_nobody = {name: value for name, value in change.fields.items() if name not in change.kind.personal}
-        change = replace(change, fields=known_of_nobody)
     if change.op == "delete":
         return _delete(before, change, now=now)
     if change.op == "count":
@@ -92,7 +93,7 @@ def _blank_row(change: RecordChange, record_id: str, now: datetime) -> Row:
         **change.kind.blank,
         "created_at": now,
         "updated_at": now,
-        "redacted_at": None,
+        "redacted_at": now if change.is_of_forgotten else None,
     }
 
 

@@ -155,7 +155,8 @@ def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
 
 def _settle(reading: Reading, applied: Sequence[Applied]) -> None:
     # Whoever was erased is not to be kept by way of a raw message either.
-    reading.is_forgotten = any(one.before is not None and one.before["redacted_at"] is not None for one in applied)
+    rows = [row for one in applied for row in (one.before, one.after) if row is not None]
+    reading.is_forgotten = any(row["redacted_at"] is not None for row in rows)
     if applied and all(one.effect is Effect.STALE for one in applied):
         reading.settle(MessageState.STALE, "older_than_known", "what we know is newer")
     else:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from shared.db.tables import RECORD_TABLES
 from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import KINDS
+from workers.inbound import forgotten
 from workers.inbound.guard import Applied, Row, apply
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -72,6 +73,7 @@ def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, no
 
     Kinds are gone through in one order for all drains, and no kind's record depends on another's.
     """
+    changes = forgotten.marked(connection, changes)
     results: dict[int, Applied] = {}
     by_kind: dict[str, dict[RecordKey, list[int]]] = {}
     for position, change in enumerate(changes):

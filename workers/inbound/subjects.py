@@ -10,8 +10,8 @@ from typing import Final
 from shared.payload import clean_text
 from shared.providers.contract import Change
 
-# What a field of any record refers to.
-_REFERENCES: Final = (("customer_external_id", "user"), ("order_external_id", "order"))
+# What a field of any record refers to; whoever may own an order comes before what hangs on it.
+REFERENCES: Final = (("customer_external_id", "user"), ("order_external_id", "order"))
 # Kinds that speak of a user without being one.
 _USERS: Final = frozenset({"interaction", "erasure", "data_request"})
 
@@ -24,7 +24,7 @@ def subjects_of(changes: Sequence[Change]) -> tuple[str, ...]:
         found[subject(kind, change.external_id)] = None
         if kind == "user":
             continue
-        for field, other in _REFERENCES:
+        for field, other in REFERENCES:
             if (external_id := change.fields.get(field)) is not None:
                 found[subject(other, str(external_id))] = None
     return tuple(found)

@@ -86,6 +86,27 @@ def test_k21_an_order_without_its_person_still_tells_what_happens_to_it(house: H
     assert next(row for row in house.all("messages") if row["id"] == late.message_id)["body"] is None
 
 
+def test_k21_what_comes_late_of_an_order_or_a_parcel_that_we_never_had_brings_nobody_back(house: House) -> None:
+    house.hear(user("7"), order("900", "7"))
+    house.forget("7", orders=("901",))
+    late = [
+        house.hear(order("905", "7"), shipment("s5", "905")),
+        house.hear(order("905", None, minute=5, email="secret-7@x.example"), shipment("s5", "905")),
+        house.hear(shipment("s1", "900")),
+        house.hear(shipment("s2", "901")),
+    ]
+    assert "secret-7" not in house.everything()
+    orders = {row["external_id"]: row for row in house.all("orders")}
+    assert (orders["905"]["total_minor"], orders["905"]["customer_external_id"]) == (4200, None)
+    shipments = {row["external_id"]: row for row in house.all("shipments")}
+    assert shipments.keys() == {"s1", "s2", "s5"}
+    assert {row["redacted_at"] is not None for row in (*shipments.values(), orders["905"])} == {True}
+    kept = {row["id"]: row["body"] for row in house.all("messages")}
+    assert [kept[message.message_id] for message in late] == [None] * 4
+    house.hear(order("906", "77"), shipment("s6", "906"))
+    assert house.everything().count("secret-77@") > 1
+
+
 def test_k21_a_person_we_never_had_is_kept_out(house: House) -> None:
     house.forget("7")
     house.hear(user("7", minute=600))
