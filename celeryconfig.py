@@ -41,6 +41,8 @@ task_track_started = True
 worker_send_task_events = True
 task_send_sent_event = False
 worker_hijack_root_logger = False
+# Else each of our lines comes wrapped in one of Celery's, and log_json's lines are no JSON.
+worker_redirect_stdouts = False
 timezone = "UTC"
 task_default_queue = queues.SYNC_QUEUE
 task_routes = {
