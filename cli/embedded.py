@@ -152,6 +152,7 @@ class Embedded:
         """Start Valkey; `wait` tells when it answers."""
         folder = self.data_dir / "valkey"
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # raw webhooks stand in its files, which the server itself lets everyone read
         _end_leftover(folder / "valkey.pid", "valkey")
         settings = VALKEY_SETTINGS | {
             "dir": f'"{folder}"',

@@ -102,10 +102,11 @@ def test_servers_that_a_killed_run_left_are_ended_by_the_next_start(folder: Path
         assert _execute(embedded, "SELECT 1") == [(1,)]
 
 
-def test_only_this_user_reaches_the_sockets_and_postgresql_wants_the_password(embedded: Embedded) -> None:
+def test_only_this_user_reaches_the_sockets_and_the_inbox_and_postgresql_wants_the_password(embedded: Embedded) -> None:
     sockets = Path(embedded.redis_url.removeprefix("unix://").partition("?")[0]).parent
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert stat.S_IMODE((embedded.data_dir / "postgres.password").stat().st_mode) == 0o600
+    assert stat.S_IMODE((embedded.data_dir / "valkey").stat().st_mode) == 0o700
     with pytest.raises(psycopg2.OperationalError, match="password"):
         psycopg2.connect(embedded.database_url.replace("postgres:", "postgres:not"))
 
