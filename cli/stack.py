@@ -18,14 +18,18 @@ from honcho.environ import parse_procfile
 
 from cli import ports
 from cli.embedded import Embedded
-from shared.errors import CrossdockError
+from shared.errors import CrossdockError, SettingsInvalid
 from shared.settings import PREFIX, Settings, load
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = "up.lock"
 RECORD = "processes.json"
 PORTS = "up.json"
-_CONNECTED = ("database_url", "redis_url")
+# What servers of one's own are named by, and how such a name begins.
+_CONNECTED = {
+    "database_url": ("postgresql://", "postgres://", "postgresql+psycopg2://"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+}
 # Celery warns root of pickle, which is refused here; ours is JSON.
 _UNFOUNDED = "ignore:You're running the worker with superuser privileges"
 
@@ -53,10 +57,18 @@ def is_embedded(settings: Settings) -> bool:
 
     Raises:
         CrossdockError: one is set and the other is not.
+        SettingsInvalid: one is no URL of such a server.
     """
     given = [bool(getattr(settings, name)) for name in _CONNECTED]
     if any(given) and not all(given):
         raise CrossdockError("Set both DATABASE_URL and REDIS_URL, or neither to use the embedded servers.")
+    strange = [
+        f"{name.upper()} must begin with {' or '.join(schemes)}"
+        for name, schemes in _CONNECTED.items()
+        if any(given) and not getattr(settings, name).startswith(schemes)
+    ]
+    if strange:
+        raise SettingsInvalid("\n".join(strange))
     return not any(given)
 
 
@@ -139,9 +151,14 @@ def held(data_dir: Path) -> Iterator[None]:
 
     Raises:
         AlreadyRunning: another one holds it.
+        SettingsInvalid: there can be no such folder, or it may not be written to.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / LOCK).open("a") as lock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        opened = (data_dir / LOCK).open("a")
+    except OSError as error:
+        raise SettingsInvalid(f"data_dir: {error.strerror}: {error.filename}") from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

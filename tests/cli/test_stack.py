@@ -90,6 +90,19 @@ def test_one_url_without_the_other_is_an_error(tmp_path: Path) -> None:
         stack.locate(Settings(data_dir=tmp_path, database_url="postgresql://h/d"))
 
 
+def test_what_is_no_url_of_such_a_server_is_an_error_that_names_it_and_repeats_no_password(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="DATABASE_URL must begin with postgresql://") as raised:
+        stack.locate(Settings(data_dir=tmp_path, database_url="mysql://u:hush@h/d", redis_url="hush"))
+    assert "REDIS_URL must begin with redis://" in str(raised.value)
+    assert "hush" not in str(raised.value)
+
+
+def test_a_data_folder_that_cannot_be_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsInvalid, match=r"data_dir: .*file"), stack.held(tmp_path / "file" / "var"):
+        pass
+
+
 def test_looking_for_a_stack_leaves_no_folder_behind(tmp_path: Path) -> None:
     with pytest.raises(stack.NotRunning):
         stack.locate(Settings(data_dir=tmp_path / "none"))
