@@ -62,6 +62,7 @@ class Reading:
     is_forgotten: bool = False  # about somebody who was erased: its body and headers are not kept
     events_count: int = 0
     payload: Any = None
+    not_json: str | None = None  # why the body could not be read, where it is not JSON and nothing else reads it
     identity: Identity | None = None
 
     def settle(self, state: MessageState, code: str | None = None, reason: str | None = None) -> None:
@@ -105,12 +106,12 @@ def _identify(reading: Reading, provider: Provider, listing: Listing) -> None:
     try:
         if problem is not None and provider.decode is not None:
             reading.payload = scrub(provider.decode(request, listing.source))
+        else:
+            reading.not_json = problem
         identity = provider.identify(request, listing.source, reading.payload)
     except PayloadUnexpected as error:
-        if problem is None:
-            reading.fail("payload_unexpected", str(error))
-        else:
-            reading.fail("payload_not_json", problem)
+        reading.not_json = problem
+        _misread(reading, error)
         return
     except Exception as error:  # noqa: BLE001  # an edge: one provider's mistake must not stop the others' messages
         _raised(reading, error)
@@ -141,9 +142,17 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
         reading.subjects = subjects_of(outcome.changes)
         _mean(reading, outcome.changes)
     except PayloadUnexpected as error:
-        reading.fail("payload_unexpected", str(error))
+        _misread(reading, error)
     except Exception as error:  # noqa: BLE001  # as above
         _raised(reading, error)
+
+
+def _misread(reading: Reading, error: PayloadUnexpected) -> None:
+    """Fail the message for what is wrong with its body first: what is no JSON lacks every field as well."""
+    if reading.not_json is None:
+        reading.fail("payload_unexpected", str(error))
+    else:
+        reading.fail("payload_not_json", reading.not_json)
 
 
 def _mean(reading: Reading, changes: Sequence[Change]) -> None:

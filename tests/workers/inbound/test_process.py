@@ -102,6 +102,14 @@ def test_a_message_that_cannot_be_read_fails_with_its_reason_and_stops_no_other(
     assert bytes(dock.message(poison.message_id)["body"]) == poison.request.body
 
 
+def test_a_body_that_is_no_json_is_called_so_also_where_headers_alone_tell_what_it_is(dock: Dock) -> None:
+    message_id = dock.post("customers/create", b"not json")
+    dock.drain()
+    message = dock.message(message_id)
+    assert (message["state"], message["reason_code"]) == ("failed", "payload_not_json")
+    assert "not JSON" in message["reason"]
+
+
 def test_a_message_that_postgresql_refuses_fails_alone(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
     with dock.engine.begin() as connection:
         connection.execute(text("ALTER TABLE users ADD CHECK (email <> 'poison')"))
