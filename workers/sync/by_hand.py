@@ -22,8 +22,8 @@ _STEPS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "flipkart": (
         ("shipment_*", "return_*"),
         (
-            "In the Seller API console, your application, Notification service: URL {address}, and these events. The "
-            "application's secret is the source's secret."
+            "By e-mail to Flipkart's seller API support, with your seller id, location ids and a VAPT certificate: "
+            "the receiver's URL {address}, and these events. The application's secret is the source's secret."
         ),
     ),
 }

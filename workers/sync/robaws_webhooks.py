@@ -30,7 +30,9 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
         UpstreamFailed: Robaws could not be asked or refuses.
     """
     address = job.address
-    wanted = sorted(PROVIDERS["robaws"].topics)
+    # One source may be for clients and another one, with a secret of its own, for articles.
+    allowed = job.source["allowed_topics"]
+    wanted = sorted(topic for topic in PROVIDERS["robaws"].topics if allowed is None or topic in allowed)
     listed = _listed(job)
     made = {str(row["external_id"]) for row in known if row["external_id"]}
     mine = [one for one in listed if one.get("url") == address or str(one.get("id")) in made]

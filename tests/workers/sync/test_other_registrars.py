@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, request
+from sqlalchemy import text
 from werkzeug.serving import make_server
 
 from shared import connections, sources
@@ -139,6 +140,15 @@ def test_robaws_endpoint_is_made_once_and_its_secret_becomes_the_sources_newest(
     assert upstreams.calls == ["GET"]
 
 
+def test_an_endpoint_asks_for_what_its_source_takes_and_no_more(rig: Rig, upstreams: Upstreams) -> None:
+    connect(rig, "robaws", "acme", "old", ROBAWS)
+    with transaction(rig.context.engine) as connection:
+        connection.execute(text("UPDATE sources SET allowed_topics = ARRAY['article.created', 'article.updated']"))
+    rig.do(Kind.REGISTRATION)
+    [endpoint] = upstreams.endpoints
+    assert endpoint["events"] == ["article.created", "article.updated"] == sorted(states(rig))
+
+
 def test_an_endpoint_whose_secret_nobody_knows_is_made_anew(rig: Rig, upstreams: Upstreams) -> None:
     connect(rig, "robaws", "acme", "old", ROBAWS)
     lost = {"id": "99", "url": "http://127.0.0.1:61001/api/webhooks/robaws", "events": [], "secret": "?"}
@@ -184,7 +194,7 @@ def test_a_facebook_page_subscribes_what_it_did_not_and_keeps_what_it_did(rig: R
 
 
 @pytest.mark.parametrize(
-    ("provider", "words"), [("amazon", "raw message delivery off"), ("flipkart", "Seller API console")]
+    ("provider", "words"), [("amazon", "raw message delivery off"), ("flipkart", "VAPT certificate")]
 )
 def test_where_there_is_no_api_a_person_is_told_what_to_enter(rig: Rig, provider: str, words: str) -> None:
     if provider not in PROVIDERS:
