@@ -26,7 +26,7 @@ VALUE_MAX = 500
 HEADERS_MAX = 60
 
 _SECRET = ("authorization", "proxy-authorization", "cookie", "set-cookie")
-_SHORTENED = ("signature", "hmac", "token", "secret", "api-key", "apikey", "password")
+_SHORTENED = ("authorization", "signature", "hmac", "token", "secret", "api-key", "apikey", "password")
 
 # KEYS: stream, rate window, counters.  ARGV: entries kept, logged per second, counter, entry.
 _RECORD = """
@@ -54,6 +54,13 @@ def redact(headers: Headers) -> dict[str, str]:
     return shown
 
 
+def without_values(path: str) -> str:
+    """A path with the names of its query and not their values: a verify token or an API key may stand there."""
+    bare, mark, query = path.partition("?")
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    return bare + mark + "&".join(f"{name}{equals}{'…' if value else ''}" for name, equals, value in pairs)
+
+
 def record(
     client: valkey.Client,
     refusal: Refusal,
@@ -75,7 +82,7 @@ def record(
         "message": refusal.message,
         "status": refusal.status,
         "method": request.method,
-        "path": request.path[:VALUE_MAX],
+        "path": without_values(request.path)[:VALUE_MAX],
         "provider": provider or None,
         "sourceId": source_id or None,
         "accountId": account_id or None,

@@ -351,3 +351,9 @@ def test_what_is_logged_of_a_refusal_tells_no_secret_and_ends():
     assert shown["x-shopify-hmac-sha256"] == "B23tXN681gZ0…"
     assert shown["x-api-key"] == "[redacted]"
     assert len(shown["x-long"]) == 500
+
+
+def test_what_is_logged_of_a_path_names_its_query_and_tells_no_value():
+    path = "/api/webhooks/x?hub.mode=subscribe&hub.verify_token=hush=hush&flag&empty="
+    assert refusals.without_values(path) == "/api/webhooks/x?hub.mode=…&hub.verify_token=…&flag&empty="
+    assert refusals.without_values("/api/webhooks/x") == "/api/webhooks/x"
