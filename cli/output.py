@@ -22,6 +22,7 @@ from rich.table import Table
 from shared.clock import to_json
 
 PLAIN_WIDTH = 200  # of a table that goes into a pipe or a file
+CELL_MAX = 300  # characters of a cell among others; what strangers sent may be endless, and `show` has it whole
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -48,7 +49,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_j
     for name in columns:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_text(row.get(name))) for name in columns))
+        table.add_row(*(escape(_cut(_text(row.get(name)))) for name in columns))
     console().print(table)
 
 
@@ -102,6 +103,10 @@ def _bytes(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return base64.b64encode(raw).decode()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL_MAX else text[: CELL_MAX - 1] + "…"
 
 
 def _text(value: Any) -> str:
