@@ -235,12 +235,14 @@ def reply(request: Request, source: Source, message_id: str) -> Reply | None:
 
 
 def secret_headers(source: Source) -> tuple[str, ...]:
-    """The header of a static token."""
+    """The header of a static token, in both spellings: WSGI has one for `-` and `_`."""
     try:
         scheme = _compiled(source.settings).scheme
     except (ValidationError, TypeError):
         return ()
-    return (scheme.header,) if scheme.mode == "static_header" else ()
+    if scheme.mode != "static_header":
+        return ()
+    return tuple(dict.fromkeys((scheme.header, scheme.header.replace("_", "-"))))
 
 
 def sign(sample: Sample) -> list[tuple[str, str]]:

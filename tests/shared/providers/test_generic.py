@@ -73,6 +73,13 @@ def test_a_token_or_password_is_checked(mode):
     assert act.verify(Request("POST", "/", Headers([("Authorization", "Basic ???")]), b"{}")) is not None
 
 
+def test_a_tokens_header_is_a_secret_however_it_is_spelled():
+    act = acting({"scheme": {"mode": "static_header", "header": "X_Api_Key"}})
+    for name in ("X_Api_Key", "x-api-key"):  # as it is set, and as WSGI has it
+        kept = Headers([(name, SECRET.decode())]).without(act.provider.secret_headers(act.source))
+        assert [value for _, value in kept.pairs()] == ["[redacted]"]
+
+
 def test_an_id_with_a_dot_could_be_cut_in_two_ways_and_is_refused():
     refusal = ACT.verify(ACT.request(ACT.sample(delivery_id="a.b")))
     assert refusal is not None
