@@ -1,0 +1,271 @@
+"""Bad input on its whole way: through the real ingress, signed as genuine, and through a drain's batch.
+
+Whatever a sender makes of its bodies and headers: the ingress answers, never with a 500; every message that it took has
+a row that says what became of it; no provider raises; and a good customer in the same batch goes through.
+"""
+
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given
+from hypothesis import settings as chosen
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select
+
+from shared import directory, valkey
+from shared.crypto import KeyRing
+from shared.db.tables import messages
+from shared.ids import new_id
+from shared.inbox import Inbox
+from shared.providers import samples
+from shared.providers.contract import Headers, Request
+from shared.settings import Settings
+from tests.shared.providers.acting import CASES, NOW, SECRET, Actor, actor
+from tests.shared.providers.test_conformance import damaged, places
+from tests.workers import rows
+from web.ingress import make_app
+from workers.inbound.process import Inbound, load_listings, process
+
+MAPPED = {
+    "preset": "hmac",
+    "topic": {"jmespath": "topic"},
+    "tenant": {"jmespath": "shop"},
+    "dedupe": {"jmespath": "to_string(@)"},
+    "records": [
+        {
+            "kind": "order",
+            "id": "id",
+            "version": "at",
+            "fields": {"currency": "currency", "status": "status", "lineItems": "lines", "attributes": "more"},
+            "amounts": {"totalMinor": "total"},
+        }
+    ],
+}
+ORDER = {
+    "topic": "order",
+    "shop": "north",
+    "id": "1",
+    "at": "2026-11-20T10:00:00Z",
+    "currency": "EUR",
+    "status": "open",
+    "total": "1.50",
+    "lines": [{"id": 1, "price": "1.50"}],
+    "more": {"note": "x"},
+}
+NUMBERS = itertools.count(1)
+HOST = "https://hooks.example.com"
+# Those that sign inside a body with a key that stands at an address are tried in their own tests.
+SENDERS = ["mapped", *(case for case in CASES if not actor(case).signs_inside)]
+DEEP: Any = [{"a": [{}]}]
+for _ in range(80):
+    DEEP = [{"a": DEEP}]
+WRONG: list[Any] = [
+    *(None, True, -1, 0, 1.5, 1e300, 2**53 + 1, 2**63, 2**64, 2**70, -(2**70), 10**400),
+    *(
+        "",
+        " ",
+        "\x00",
+        "a\x00b",
+        "\ud800",
+        "\udfff!",
+        "😀" * 50,
+        "x" * 5_000,
+        "1e999",
+        "NaN",
+        "9999-12-31T23:59:59-14:00",
+    ),
+    *([], [[]], [None], {}, {"": ""}, {"\x00": "\ud800"}, {"id": 2**70}, DEEP),
+]
+RAW: list[bytes] = [
+    *(b"", b" ", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf{}", b"null", b"NaN", b"[Infinity]", b'"', b"{", b"[]", b"{}"),
+    *(b"[" * 100_000, b'{"a":' * 100_000, b"[" * 900 + b"]" * 900, b"1" * 50_000, b'{"id":1e999}', b'{"id":-0}'),
+    *(b"payload=%7B%7D", b"a=%00&b=%ff", b"=&=&=", b'{"id":1,"id":2,"id":{}}', b'{"id":"\\ud800\\u0000"}'),
+]
+
+
+@dataclass
+class Gate:
+    """An ingress before a database, with a source for every sender."""
+
+    app: Flask
+    engine: Engine
+    inbox: Inbox
+    ring: KeyRing
+    ids: dict[str, UUID] = field(default_factory=dict)
+
+    def post(self, request: Request) -> int:
+        """Post it as it is; the status of the answer."""
+        environ = {
+            # As WSGI has them: one name for - and _, what is sent twice joined by a comma.
+            **_environ(request.headers),
+            "REQUEST_METHOD": request.method,
+            "PATH_INFO": request.url.removeprefix(HOST).partition("?")[0],
+            "QUERY_STRING": request.url.partition("?")[2],
+            "SERVER_NAME": "hooks.example.com",
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.url_scheme": "https",
+            "wsgi.input": io.BytesIO(request.body),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "CONTENT_LENGTH": str(len(request.body)),
+        }
+        statuses: list[str] = []
+        body = self.app.wsgi_app(environ, lambda status, *_: statuses.append(status) or (lambda _: None))
+        assert b"".join(body)
+        return int(statuses[0].split()[0])
+
+    def drain(self) -> dict[UUID, dict[str, Any]]:
+        """Process all that the inbox holds as one batch; the rows of its messages."""
+        entries = self.inbox.take(0, 1_000)
+        batch = [Inbound(entry.message_id, entry.source_id, entry.received_at, entry.request) for entry in entries]
+        with self.engine.begin() as connection:
+            process(connection, batch, listings=load_listings(connection, self.ring, NOW), now=NOW)
+            found = connection.execute(select(messages).where(messages.c.id.in_([one.message_id for one in batch])))
+            left = {row["id"]: dict(row) for row in found.mappings()}
+        self.inbox.acknowledge(0, [entry.entry_id for entry in entries])
+        assert set(left) == {one.message_id for one in batch}
+        return left
+
+
+@pytest.fixture
+def gate(engine: Engine, settings: Settings, queue: valkey.Client, ring: KeyRing) -> Iterator[Gate]:
+    account_id = rows.account(engine)
+    settings = settings.model_copy(update={"inbox_shards": 1, "public_url": HOST})
+    ids = {}
+    for case in SENDERS:
+        source, source_id = acting(case).source, new_id()
+        sealed = {"id": "1", "sealed": ring.encrypt(SECRET, place=directory.place(source_id)), "expiresAt": None}
+        values = {"provider": source.provider, "path": f"from/{case}", "settings": dict(source.settings)}
+        ids[case] = rows.source(engine, account_id, id=source_id, secrets=[sealed], **values)
+    with engine.begin() as connection:
+        directory.publish(connection, queue)
+    app = make_app(settings, ring, clock=lambda: NOW)
+    yield Gate(app, engine, Inbox(queue, shards=1), ring, ids)
+    app.extensions["ingress"].stop()
+
+
+def acting(case: str) -> Actor:
+    if case == "mapped":
+        made = actor("generic-hmac")
+        return replace(made, source=replace(made.source, settings=MAPPED))
+    return actor(case)
+
+
+def _environ(headers: Headers) -> dict[str, str]:
+    environ: dict[str, str] = {}
+    for name, value in headers.pairs():
+        key = name.upper().replace("-", "_")
+        key = key if key == "CONTENT_TYPE" else f"HTTP_{key}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    return environ
+
+
+def signed(case: str, body: bytes, *, topic: str | None = None) -> Request:
+    """A genuine request of a sender's, whatever its body; each a delivery of its own."""
+    act = acting(case)
+    url = f"{HOST}/api/webhooks/from/{case}"
+    more = {} if topic is None else {"topic": topic}
+    return act.request(act.sample(body=body, number=next(NUMBERS), url=url, **more))
+
+
+@st.composite
+def bodies(draw: st.DrawFn, case: str) -> tuple[str, bytes]:
+    """A topic, and a body that was one of its samples before something happened to it."""
+    known = [(payload.topic, payload.body) for payload in samples.stored(acting(case).provider.name)]
+    topic, whole = draw(st.sampled_from([("order", json.dumps(ORDER).encode())] if case == "mapped" else known))
+    kind = draw(st.sampled_from(["value", "raw", "cut", "byte", "twice", "name"]))
+    if kind == "raw":
+        return topic, draw(st.sampled_from(RAW) | st.binary(max_size=60))
+    if kind == "cut":
+        return topic, whole[: draw(st.integers(0, len(whole)))]
+    if kind == "byte":
+        at = draw(st.integers(0, len(whole)))
+        return topic, whole[:at] + draw(
+            st.sampled_from([b"\x00", b"\xff", b"\\", b'"', b"\xed\xa0\x80", b","])
+        ) + whole[at:]
+    value = json.loads(whole)
+    path = draw(st.sampled_from(places(value)))
+    if kind == "value":
+        return topic, json.dumps(damaged(value, path, draw(st.sampled_from(WRONG)), cut=draw(st.booleans()))).encode()
+    if kind == "name" and path and isinstance(path[-1], str):
+        return topic, whole.replace(json.dumps(path[-1]).encode(), b'"\\u0000\\ud800"', 1)
+    # Of a repeated key one counts: the whole object again, with another value before it or after it.
+    again = json.dumps(damaged(value, path, draw(st.sampled_from(WRONG)), cut=False)).encode()
+    if not (again.startswith(b"{") and whole.startswith(b"{") and len(again) > 2):
+        return topic, whole
+    return topic, again[:-1] + b"," + whole[1:]
+
+
+HEADER_VALUES = st.sampled_from(
+    ["", " ", ",", "a,b", "\x00", "é", "\xff" * 20, "x" * 4_000, "t=1,v1=", "v1,", "v1a,AAAA", "1e400", "-1", "9" * 30]
+) | st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=20)
+
+
+@st.composite
+def headers(draw: st.DrawFn, whole: Headers) -> Headers:
+    """A request's headers after something happened to one of them."""
+    pairs = whole.pairs()
+    at = draw(st.integers(0, len(pairs) - 1))
+    name, value = pairs[at]
+    kind = draw(st.sampled_from(["value", "twice", "again", "twin", "gone"]))
+    if kind == "gone":
+        return Headers(pairs[:at] + pairs[at + 1 :])
+    if kind == "value":
+        return Headers([*pairs[:at], (name, draw(HEADER_VALUES)), *pairs[at + 1 :]])
+    other = name.replace("-", "_") if kind == "twin" else name
+    return Headers([*pairs, (other, value if kind == "again" else draw(HEADER_VALUES))])
+
+
+FUZZ = chosen(suppress_health_check=list(HealthCheck), max_examples=60)
+FATES = {"processed", "ignored", "stale", "duplicate", "failed"}
+
+
+def assert_every_fate_is_told(gate: Gate) -> None:
+    for row in gate.drain().values():
+        assert row["state"] in FATES
+        # One that a provider's function raised on, or that only PostgreSQL refused, is a mistake of ours.
+        assert row["reason_code"] not in ("provider_raised", "not_storable"), row["reason"]
+        assert row["state"] != "failed" or row["reason"]
+
+
+@FUZZ
+@given(data=st.data())
+def test_whatever_is_in_a_genuine_body_is_told_and_holds_up_nothing(gate: Gate, data: st.DataObject) -> None:
+    for _ in range(4):
+        case = data.draw(st.sampled_from(SENDERS))
+        topic, body = data.draw(bodies(case))
+        assert gate.post(signed(case, body, topic=topic)) in (200, 401)
+    assert_every_fate_is_told(gate)
+
+
+def test_every_sender_gets_through_with_a_good_body_beside_the_worst(gate: Gate) -> None:
+    for case in SENDERS:
+        for raw in RAW:
+            assert gate.post(signed(case, raw)) in (200, 401)
+        body = json.dumps(ORDER).encode() if case == "mapped" else acting(case).sample(number=5).body
+        assert gate.post(signed(case, body)) == 200
+    left = list(gate.drain().values())
+    assert {row["source_id"] for row in left if row["state"] == "processed"} == set(gate.ids.values())
+    assert not [row["reason"] for row in left if row["reason_code"] in ("provider_raised", "not_storable")]
+
+
+@FUZZ
+@given(data=st.data())
+def test_whatever_is_in_a_header_is_answered_and_told(gate: Gate, data: st.DataObject) -> None:
+    for _ in range(4):
+        case = data.draw(st.sampled_from(SENDERS))
+        body = json.dumps(ORDER).encode() if case == "mapped" else acting(case).sample().body
+        request = signed(case, body)
+        broken = replace(request, headers=data.draw(headers(request.headers)))
+        assert gate.post(broken) in (200, 401)
+    assert_every_fate_is_told(gate)

@@ -1,0 +1,50 @@
+"""The page about generic sources is true to the code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.providers.generic import GenericOptions, check_settings
+from shared.providers.presets import SCHEMES
+from shared.providers.record_mapping import Rule
+from shared.record_kinds import KINDS
+
+PAGE = (Path(__file__).parents[1] / "docs" / "providers" / "generic.md").read_text()
+
+
+def table(heading: str) -> set[str]:
+    """The names in the first column of the table that begins with `heading`."""
+    rows = PAGE.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return {name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])}
+
+
+def test_it_names_every_preset() -> None:
+    assert table("preset") == set(SCHEMES)
+
+
+def test_it_names_every_part_of_a_rule() -> None:
+    assert table("name") == {field.alias or name for name, field in Rule.model_fields.items()}
+
+
+def test_it_names_every_kind_of_record() -> None:
+    [line] = [line for line in PAGE.splitlines() if line.startswith("| `kind` |")]
+    assert set(re.findall(r"`(\w+)`", line)) == set(KINDS) | {"kind"}
+
+
+def test_its_settings_are_in_order() -> None:
+    [example] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    assert check_settings(json.loads(example)) == []
+    assert GenericOptions.model_validate(json.loads(example)).records[0].wants("order.created")
+
+
+@pytest.mark.parametrize("place", re.findall(r'`(\{"(?:header|jmespath|json|fixed)".*?\})`', PAGE))
+def test_its_places_are_in_order(place: str) -> None:
+    assert check_settings({"topic": json.loads(place)}) == []
+
+
+def test_the_problem_that_it_shows_is_the_one_that_is_said() -> None:
+    rule = {"kind": "user", "id": "id", "fields": {"email": "data..mail"}}
+    [problem] = check_settings({"records": [rule]})
+    assert f"`{problem}`" in PAGE
