@@ -36,7 +36,7 @@ class WorkState(StrEnum):
 
 
 # Which providers have a kind of work; a kind that is absent, all of them.
-PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {Kind.TRIAL: ("shopify",), Kind.SYNC: ("shopify",)}
+PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {Kind.TRIAL: ("shopify",), Kind.SYNC: ("shopify", "manychat")}
 
 # Sooner wins: however often it is asked for, it is done once. What runs goes on, and is done again afterwards.
 _ASK: Final = text("""

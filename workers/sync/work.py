@@ -21,8 +21,8 @@ from workers.context import Context
 from workers.sync import claims
 from workers.sync.claims import Claim
 from workers.sync.job import Done, GoOn, Job, load
+from workers.sync.reading import sync
 from workers.sync.registration import register
-from workers.sync.shopify_sync import sync
 from workers.sync.trial import try_out
 from workers.sync.upstream import Upstream, UpstreamFailed
 

@@ -1,0 +1,170 @@
+"""Subscribers of a ManyChat page, read one by one, from the message that made them known to the event that tells."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared import integrations, sources
+from shared.db.engine import transaction
+from shared.ids import new_id
+from shared.providers.contract import Headers, Request
+from shared.upstream_work import Kind
+from tests.doubles.manychat import TOKEN, ManyChat
+from tests.doubles.served import Reply
+from tests.workers.sync.conftest import Rig
+from workers.inbound.listings import load_listings
+from workers.inbound.process import Inbound, process
+from workers.inbound.syncs import ask_syncs
+from workers.sync import manychat
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[ManyChat]:
+    with ManyChat() as double:
+        monkeypatch.setattr(manychat, "API", double.url())
+        yield double
+
+
+@pytest.fixture
+def chat(rig: Rig, page: ManyChat) -> Rig:
+    """The rig with a page instead of its shop."""
+    with transaction(rig.context.engine) as connection:
+        source = sources.create(
+            connection, rig.context.ring, account_id=rig.account, provider="manychat", secrets=["s"], now=rig.now
+        )[0]["id"]
+        integration = integrations.create(
+            connection,
+            rig.context.ring,
+            account_id=rig.account,
+            source_id=source,
+            external_id=page.page_id,
+            credentials={"access_token": TOKEN},
+            now=rig.now,
+        )["id"]
+    return replace(rig, source=source, integration=integration)
+
+
+def say(rig: Rig, *bodies: str) -> None:
+    """Messages that tell of subscribers, taken in as a drain does."""
+    batch = []
+    for body in bodies:
+        request = Request(
+            "POST", "/api/webhooks/manychat", Headers([("Content-Type", "application/json")]), body.encode()
+        )
+        batch.append(Inbound(new_id(), rig.source, rig.now, request))
+    with transaction(rig.context.engine) as connection:
+        listings = load_listings(connection, rig.context.ring, rig.now)
+        process(connection, batch, listings=listings, now=rig.now)
+        ask_syncs(connection, batch, listings, now=rig.now, in_seconds=30)
+
+
+def thin(subscriber: str) -> str:
+    return f'{{"id": "{subscriber}", "page_id": "4711"}}'
+
+
+def users(rig: Rig) -> dict[str, dict[str, Any]]:
+    return {row["external_id"]: row for row in rig.rows("SELECT * FROM users")}
+
+
+def told(rig: Rig) -> list[str]:
+    return [row["type"] for row in rig.rows("SELECT type FROM events ORDER BY id")]
+
+
+def test_a_message_that_tells_little_has_its_subscriber_read_once_for_all_of_them(chat: Rig, page: ManyChat):
+    for subscriber in ("1", "2"):
+        page.subscribe(subscriber)
+    say(chat, thin("1"), thin("2"))
+    chat.run()
+    assert page.asked == []  # not yet
+    chat.forward(seconds=31)
+    chat.run()
+    assert [asked.query["subscriber_id"] for asked in page.asked] == ["1", "2"]
+    user = users(chat)["1"]
+    assert (user["first_name"], user["manychat_id"]) == ("Zoë", "1")
+    assert [tag["name"] for tag in user["tags"]] == ["vip"]
+    assert user["custom_fields"] == {"favourite_tea": "Sencha"}
+    assert user["opt_ins"]["whatsapp"] is True
+    assert user["stats"]["lastSynced"]
+    assert told(chat).count("user.updated") == 2
+    assert chat.standing(Kind.SYNC)["result"] == {"read": 2, "gone": 0, "events": len(told(chat)) - 2}
+
+
+def test_what_was_read_lately_is_not_read_again_and_nobody_is_told_of_nothing(chat: Rig, page: ManyChat):
+    page.subscribe("1")
+    say(chat, thin("1"))
+    chat.do(Kind.SYNC)
+    events = told(chat)
+    chat.do(Kind.SYNC)
+    assert len(page.asked) == 1
+    chat.forward(hours=25)
+    chat.do(Kind.SYNC)
+    assert len(page.asked) == 2
+    assert told(chat) == events
+
+
+def test_a_subscriber_that_is_not_there_any_more_stays_as_we_know_them(chat: Rig, page: ManyChat):
+    page.subscribe("2")
+    say(chat, thin("1"), thin("2"))
+    assert chat.do(Kind.SYNC)["result"]["gone"] == 1
+    assert users(chat)["1"]["deleted_at"] is None
+    assert users(chat)["2"]["first_name"] == "Zoë"
+    chat.do(Kind.SYNC)
+    assert len(page.asked) == 2
+
+
+def test_a_limit_puts_the_rest_off_and_keeps_what_was_read(chat: Rig, page: ManyChat):
+    for subscriber in "123":
+        page.subscribe(subscriber)
+    say(chat, *map(thin, "123"))
+    page.left = 2
+    chat.do(Kind.SYNC)
+    assert [user["first_name"] for _, user in sorted(users(chat).items())] == ["Zoë", "Zoë", None]
+    page.left = None
+    chat.run()
+    assert users(chat)["3"]["first_name"] is None
+    chat.forward(seconds=31)
+    chat.run()
+    standing = chat.standing(Kind.SYNC)
+    assert (standing["state"], standing["result"]["read"], standing["error_code"]) == ("done", 3, None)
+
+
+def test_a_token_that_is_refused_is_a_persons_to_mend(chat: Rig, page: ManyChat):
+    page.subscribe("1")
+    say(chat, thin("1"))
+    with transaction(chat.context.engine) as connection:
+        changes = {"credentials": {"access_token": "other"}}
+        integrations.change(
+            connection, chat.context.ring, chat.integration, account_id=chat.account, changes=changes, now=chat.now
+        )
+    standing = chat.do(Kind.SYNC)
+    assert (standing["state"], standing["error_code"]) == ("failed", "denied")
+    assert [row["kind"] for row in chat.rows("SELECT kind FROM alerts")] == ["sync.failing"]
+
+
+@pytest.mark.parametrize("answer", [{"status": "success"}, {"status": "success", "data": {"id": "9"}}, [], "no"])
+def test_an_answer_that_is_not_about_them_changes_nothing(
+    chat: Rig, page: ManyChat, answer: Any, monkeypatch: pytest.MonkeyPatch
+):
+    say(chat, thin("1"))
+    page.subscribe("1")
+    monkeypatch.setattr(page, "answer", lambda *_: Reply(200, answer))
+    standing = chat.do(Kind.SYNC)
+    assert (standing["state"], standing["error_code"]) == ("failed", "answer_unexpected")
+    assert users(chat)["1"]["first_name"] is None
+
+
+def test_a_page_without_a_token_is_not_read_because_of_a_message(chat: Rig, page: ManyChat):
+    with transaction(chat.context.engine) as connection:
+        integrations.change(
+            connection,
+            chat.context.ring,
+            chat.integration,
+            account_id=chat.account,
+            changes={"credentials": None},
+            now=chat.now,
+        )
+    say(chat, thin("1"))
+    assert chat.rows("SELECT * FROM upstream_work") == []
+    assert page.asked == []

@@ -1,0 +1,149 @@
+"""Reads ManyChat's subscribers, one call each: ManyChat has no list of them, so it is those that we have heard of.
+
+Comes in: a claim. Left behind, batch by batch: users with their events, as if a message had told, and on each when it
+was read. What has been read within the last `reconcile_hours` is passed over, so a worker that dies in the middle
+leaves whole batches, and the next goes on behind them.
+
+Source: api.manychat.com/swagger, "Subscriber", read 2026-11: getInfo takes at most 10 requests a second.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import orjson
+from sqlalchemy import text
+
+from shared import orders
+from shared.clock import after, to_json
+from shared.db.engine import transaction
+from shared.errors import PayloadUnexpected
+from shared.providers.contract import Change, Identity, Source
+from shared.providers.registry import PROVIDERS
+from workers.inbound.learn import learn
+from workers.sync.job import Done, GoOn, Job
+from workers.sync.upstream import UpstreamFailed
+
+API: Final = "https://api.manychat.com"
+SPACING_SECONDS: Final = 0.1
+BATCH: Final = 20  # read between two commits
+TOPIC: Final = "subscriber.updated"
+# Nothing went wrong: the page has had enough for now.
+_LATER: Final = "too_many_requests"
+_REFUSED: Final = "not_accepted"  # this subscriber is not one of the page's any more
+
+_DUE: Final = text("""
+SELECT external_id, version FROM users
+WHERE account_id = :account_id AND provider = 'manychat' AND tenant = :tenant
+  AND deleted_at IS NULL AND redacted_at IS NULL
+  AND (stats ->> 'lastSynced' IS NULL OR CAST(stats ->> 'lastSynced' AS timestamptz) < :stale)
+ORDER BY external_id LIMIT :batch
+""")
+# Ours alone, and no news for anybody: it raises no version and tells of nothing.
+_READ: Final = text("""
+UPDATE users SET stats = stats || jsonb_build_object('lastSynced', CAST(:at AS text))
+WHERE account_id = :account_id AND provider = 'manychat' AND tenant = :tenant AND external_id = ANY(:ids)
+""")
+
+
+def sync(job: Job) -> Done | GoOn:
+    """Every subscriber read that was due to be: `{"read", "gone", "events"}`.
+
+    Raises:
+        UpstreamFailed: ManyChat could not be asked, or answers what no user can hold.
+    """
+    progress: dict[str, Any] = dict(job.claim.progress or {"read": 0, "gone": 0, "events": 0})
+    while due := _due(job):
+        changes: list[Change] = []
+        read: list[str] = []
+        wait = 0.0
+        try:
+            for subscriber, version in due.items():
+                if job.is_over():
+                    break
+                change = _ask(job, subscriber, version)
+                read.append(subscriber)
+                changes += [change] if change else []
+                job.upstream.sleep(SPACING_SECONDS)
+        except UpstreamFailed as failure:
+            _keep(job, progress, read, changes)
+            if failure.code != _LATER:
+                raise
+            wait = max(failure.wait_seconds, 1.0)
+        else:
+            _keep(job, progress, read, changes)
+        if wait or job.is_over():
+            return GoOn(progress, after(job.now, wait))
+    return Done(progress, again_at=after(job.now, job.settings.reconcile_hours * 3600))
+
+
+def _due(job: Job) -> dict[str, datetime | None]:
+    """The next subscribers to be read, each with its version before that."""
+    values = _whose(job) | {"stale": after(job.now, -job.settings.reconcile_hours * 3600), "batch": BATCH}
+    with transaction(job.context.engine) as connection:
+        return {row.external_id: row.version for row in connection.execute(_DUE, values)}
+
+
+def _ask(job: Job, subscriber: str, version: datetime | None) -> Change | None:
+    """The subscriber as ManyChat has it; `None`: it is not there any more, and what we know stays as it is."""
+    url = f"{API}/fb/subscriber/getInfo?{urlencode({'subscriber_id': subscriber})}"
+    headers = {"Authorization": f"Bearer {job.credential('access_token')}", "Accept": "application/json"}
+    try:
+        reply = job.upstream.call("manychat.subscriber", "GET", url, headers=headers)
+    except UpstreamFailed as failure:
+        if failure.code == _REFUSED:
+            return None
+        raise
+    try:
+        answer = orjson.loads(reply.body)
+        contact = answer["data"] if answer["status"] == "success" else None
+        return None if contact is None else _change(job, subscriber, contact, version)
+    except (orjson.JSONDecodeError, KeyError, TypeError, PayloadUnexpected) as error:
+        raise UpstreamFailed("answer_unexpected", f"getInfo: {type(error).__name__}", is_final=True) from error
+
+
+def _change(job: Job, subscriber: str, contact: Mapping[str, Any], version: datetime | None) -> Change:
+    """The change that an External Request with this contact would have been.
+
+    What was known before the reading is no newer than what was read, though a message without a time of its own has
+    the time of its arrival; what arrived meanwhile is, and wins.
+    """
+    provider = PROVIDERS["manychat"]
+    source = Source(id=str(job.source["id"]), provider=provider.name, secrets=job.secrets)
+    told = Identity(TOPIC, b"", None, job.tenant, None)
+    (change,) = provider.transform(told, contact, source).changes
+    if not isinstance(change, Change) or change.external_id != subscriber:
+        raise PayloadUnexpected("it is about somebody else")
+    versions = [at for at in (change.version, version) if at is not None]
+    return replace(change, version=max(versions, default=None))
+
+
+def _keep(job: Job, progress: dict[str, Any], read: Sequence[str], changes: Sequence[Change]) -> None:
+    """Write down what was read, with the events of it."""
+    if not read:
+        return
+    with transaction(job.context.engine) as connection:
+        try:
+            learned = learn(
+                connection,
+                changes,
+                account_id=job.integration["account_id"],
+                provider="manychat",
+                tenant=job.tenant,
+                source_id=job.source["id"],
+                now=job.now,
+            )
+        except PayloadUnexpected as error:
+            raise UpstreamFailed("answer_unexpected", str(error), is_final=True) from error
+        connection.execute(_READ, _whose(job) | {"ids": list(read), "at": to_json(job.now)})
+    progress["read"] += len(changes)
+    progress["gone"] += len(read) - len(changes)
+    progress["events"] += learned.events
+    if learned.deliveries:
+        orders.wake_dispatch(job.settings, job.context.client)
+
+
+def _whose(job: Job) -> dict[str, Any]:
+    return {"account_id": str(job.integration["account_id"]), "tenant": job.tenant}
