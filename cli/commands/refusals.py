@@ -9,7 +9,7 @@ from cli import options, output
 from cli.station import at_work
 from shared import refusals
 
-COLUMNS = ["at", "code", "status", "provider", "path", "remote_addr", "message"]
+COLUMNS = ["at", "code", "status", "provider", "path", "remoteAddr", "message"]  # its rows are JSON already
 
 
 @click.group("refusals")

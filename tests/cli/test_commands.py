@@ -6,11 +6,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from shared import directory, valkey
+from shared import directory, refusals, valkey
 from shared.clock import utc_now
 from shared.crypto import load_ring
 from shared.db import migrate
 from shared.events import EventDraft, emit
+from shared.providers.contract import Headers, Refusal, Request
 from shared.settings import Settings
 from tests.cli.conftest import Run, Told
 
@@ -180,6 +181,15 @@ def test_a_replay_of_nothing_is_over_at_once(told: Told, subscription: dict[str,
 def test_messages_and_refusals_start_empty(run: Run) -> None:
     assert run("messages", "list").stdout == "There is no such message.\n"
     assert run("refusals", "list").stdout == "Nothing was refused.\n"
+
+
+def test_a_refusal_is_listed_with_who_sent_it_and_cut_where_it_is_endless(run: Run, settings: Settings) -> None:
+    request = Request("POST", "/api/webhooks/" + "x" * 450, Headers([]), b"", remote_addr="192.0.2.7")
+    queue = valkey.connect(settings.redis_url)
+    refusals.record(queue, Refusal("source_unknown", "There is no such source.", 404), request, at=utc_now(), kept=10)
+    shown = run("refusals", "list").stdout
+    assert "192.0.2.7" in shown
+    assert 200 < shown.count("x") < 300
 
 
 @pytest.mark.parametrize("noun", ["messages", "deliveries", "sources", "subscriptions", "replay"])
