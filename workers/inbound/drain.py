@@ -102,9 +102,10 @@ class _Run:
         batch = [Inbound(entry.message_id, entry.source_id, entry.received_at, entry.request) for entry in entries]
         with connection.begin():
             listings = self._listings_for(connection, batch, now)
-            tally = process(connection, batch, listings=listings, now=now)
+            # First, as a sync does: it locks its own row and then the records, and would wait for us as we for it.
             wait = self.context.settings.sync_debounce_seconds
             ask_syncs(connection, batch, listings, now=now, in_seconds=wait)
+            tally = process(connection, batch, listings=listings, now=now)
         self.taken += len(entries)
         self.tally += tally
         self.context.inbox.acknowledge(self.shard, [entry.entry_id for entry in entries])

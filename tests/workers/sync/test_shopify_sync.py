@@ -1,10 +1,12 @@
 """A shop is read whole, however large, slow or forgetful it is; and what is read becomes documents and records."""
 
 import json
+import threading
 import time
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from shared.clock import after
 from shared.db.engine import transaction
@@ -198,6 +200,34 @@ def test_many_product_webhooks_have_the_shop_read_once(served: Rig) -> None:
     assert served.run()["done"] == 1
     assert served.shop.calls.count("shop") == 1
     assert served.standing(Kind.SYNC)["due_at"] > after(served.now, 80_000)
+
+
+def test_a_drain_and_a_sync_of_one_shop_lock_in_one_order_and_never_deadlock(served: Rig) -> None:
+    product = {"id": 1, "title": "Kettle", "updated_at": "2026-11-01T10:00:00Z", "variants": []}
+
+    def drain_all() -> None:
+        for shard in range(4):
+            drain(served.context, shard, clock=lambda: served.now)
+
+    served.do(Kind.REGISTRATION)
+    assert served.shop.tell("products/update", product) == [200]
+    drain_all()
+    assert served.shop.tell("products/update", product | {"updated_at": "2026-11-01T11:00:00Z"}) == [200]
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with transaction(served.context.engine) as sync:
+        sync.execute(text("SELECT 1 FROM upstream_work FOR UPDATE"))
+        draining = threading.Thread(target=drain_all)
+        draining.start()
+        with served.context.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as looking:
+            while draining.is_alive() and not looking.execute(waiting).scalar():
+                pass
+        # What the sync goes on to lock, the drain that waits for it does not hold.
+        assert sync.execute(text("SELECT 1 FROM products FOR UPDATE NOWAIT")).scalar() == 1
+    draining.join()
+    [row] = served.rows("SELECT version FROM products")
+    assert row["version"].hour == 11
 
 
 def test_a_customers_webhook_has_nothing_read(served: Rig) -> None:
