@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 from sqlalchemy import text
 
-from bench import baseline, ceiling, dead, fullway, growth, plot, stages, table
+from bench import baseline, ceiling, dead, fullway, growth, mixed, plot, stages, table
 from bench.plan import FULL, QUICK, Plan
 from bench.report import Findings, conditions, report, write
 from bench.stack import ROOT, Stack, running_stack
@@ -98,6 +98,16 @@ def measure_dead(stack: Stack, plan: Plan, findings: Findings) -> str:
     return ", ".join(f"p99 {part.latency_ms['accepted_to_delivered']['p99']:,.1f} ms" for part in found)
 
 
+def measure_mixed(stack: Stack, plan: Plan, findings: Findings) -> str:
+    """All providers at once."""
+    findings.mixed = found = mixed.measure(stack, per_topic=plan.mixed_per_topic, seconds=plan.mixed_seconds)
+    dearest = max(found.topics, key=lambda cost: cost.drain_us)
+    return (
+        f"{found.accepted_rate:,.0f}/s; a message costs the drain up to {dearest.drain_us:,.0f} us"
+        f" ({dearest.provider} {dearest.topic})"
+    )
+
+
 PARTS: dict[str, Callable[[Stack, Plan, Findings], str]] = {
     "ceiling": measure_ceiling,
     "baseline": measure_baseline,
@@ -106,6 +116,7 @@ PARTS: dict[str, Callable[[Stack, Plan, Findings], str]] = {
     "backlogs": measure_backlogs,
     "subscriptions": measure_subscriptions,
     "dead": measure_dead,
+    "mixed": measure_mixed,
 }
 
 

@@ -18,6 +18,7 @@ import struct
 import sys
 import time
 from array import array
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Load:
     received_before: int = 0  # what the count stood at
     cycle: bool = False  # send the same `count` requests again and again until time is up
     extra: dict[str, str] = field(default_factory=dict)
+    requests: str = ""  # a file of whole requests, each after its length, to be sent instead of customers
 
     def dump(self) -> str:
         """The plan as a line of JSON."""
@@ -59,6 +61,15 @@ def parse(line: str) -> Load:
     raw = json.loads(line)
     raw["targets"] = [Target(**target) for target in raw["targets"]]
     return Load(**raw)
+
+
+def stored(path: Path) -> Iterator[bytes]:
+    """The requests of a file, each after its length in four bytes."""
+    content, at = path.read_bytes(), 0
+    while at < len(content):
+        (length,) = struct.unpack_from("<I", content, at)
+        yield content[at + 4 : at + 4 + length]
+        at += 4 + length
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +90,11 @@ class Generator:
         self.load = load
         targets = load.targets
         numbers = range(load.first, load.first + load.count)
-        self._requests = [request(n, targets[n % len(targets)], customers=load.customers) for n in numbers]
+        self._requests = (
+            list(stored(Path(load.requests)))
+            if load.requests
+            else [request(n, targets[n % len(targets)], customers=load.customers) for n in numbers]
+        )
         self._records = array("q")
         self._accepted = 0
         self._sent = 0

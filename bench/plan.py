@@ -22,6 +22,8 @@ class Plan:
     subscriptions: tuple[int, ...]
     subscription_deliveries: int  # shared among them
     dead_seconds: float
+    mixed_per_topic: int  # messages of each topic of each provider, the drain alone
+    mixed_seconds: float  # of a load of all of them, the full way
     open_share: float = 0.6  # of the peak: the rate of the open loops
     dead_share: float = 0.5
     accounts: int = 10
@@ -42,6 +44,8 @@ FULL = Plan(
     subscriptions=(1, 10, 100, 1_000),
     subscription_deliveries=20_000,
     dead_seconds=20,
+    mixed_per_topic=400,
+    mixed_seconds=10,
 )
 
 QUICK = Plan(
@@ -49,12 +53,14 @@ QUICK = Plan(
     ceiling_seconds=1.5,
     baseline_seconds=4,
     stage_messages=5_000,
-    peak_seconds=5,
+    peak_seconds=4,
     warm_up_seconds=2,
-    open_seconds=4,
+    open_seconds=3,
     backlogs=(1_000, 100_000),
     backlog_sample=5_000,
     subscriptions=(1, 100),
-    subscription_deliveries=4_000,
-    dead_seconds=5,
+    subscription_deliveries=3_000,
+    dead_seconds=4,
+    mixed_per_topic=60,
+    mixed_seconds=2,
 )

@@ -19,6 +19,7 @@ from bench.dead import Neighbours
 from bench.figures import discrepancies
 from bench.fullway import FullWay
 from bench.growth import Cost
+from bench.mixed import Mixed
 from bench.plan import Plan
 from bench.stages import Stages
 
@@ -31,6 +32,7 @@ KEYS = (
     "counts",
     "cpu_seconds_per_1000",
     "growth",
+    "mixed",
     "targets",
     "conditions",
 )
@@ -51,6 +53,7 @@ class Findings:
     subscriptions: list[Cost] = field(default_factory=list)
     none_dead: Neighbours = field(default_factory=Neighbours)
     some_dead: Neighbours = field(default_factory=Neighbours)
+    mixed: Mixed = field(default_factory=Mixed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ def report(findings: Findings, conditions: Mapping[str, object]) -> dict[str, An
         "some_dead": findings.some_dead.counts,
     }
     problems = {name: discrepancies(part) for name, part in counts.items() if part}
+    if findings.mixed.topics:
+        problems["mixed"] = findings.mixed.problems
     latency = {
         **findings.full.latency_ms,
         "naive_accepted_to_delivered": findings.baseline.latency_ms if findings.baseline else {},
@@ -108,6 +113,7 @@ def report(findings: Findings, conditions: Mapping[str, object]) -> dict[str, An
             "backlog": [cost.dump() for cost in findings.backlogs],
             "subscriptions": [cost.dump() for cost in findings.subscriptions],
         },
+        "mixed": findings.mixed.dump(),
         "targets": [target.dump() for target in targets(ratios, rates, rss)],
         "conditions": dict(conditions),
     }

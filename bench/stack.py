@@ -77,13 +77,21 @@ class Stack:
             console_port=self.console_port,
             flower_port=self.flower_port,
             log_level="WARNING",
+            sns_stand_in=self.folder / "sns",
         )
 
     @property
     def environment(self) -> dict[str, str]:
         """The same settings as an environment."""
         settings = self.settings
-        names = ("ingress_port", "console_port", "flower_port", "allowed_destination_cidrs", "log_level")
+        names = (
+            "ingress_port",
+            "console_port",
+            "flower_port",
+            "allowed_destination_cidrs",
+            "log_level",
+            "sns_stand_in",
+        )
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CROSSDOCK_")}
         return (
             inherited

@@ -3,6 +3,7 @@
 Comes in: the report as written. Nothing is left behind.
 """
 
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,8 @@ def show(content: Mapping[str, Any], console: Console) -> None:
         table.add_row(name, f"{seconds:.3f}", f"{content['rss_mb'].get(name, 0):,.0f}" if name != "total" else "")
     console.print(table)
 
+    _show_mixed(content["mixed"], console)
+
     table = _table("Targets", "ratio", "found", "wanted", "")
     for target in content["targets"]:
         mark = "[green]met[/]" if target["met"] else "[red]missed[/]"
@@ -65,6 +68,21 @@ def show(content: Mapping[str, Any], console: Console) -> None:
         for sentence in found:
             console.print(f"[red]{part}: {sentence}[/]")
     console.print("Every webhook is accounted for." if content["reconciled"] else "[red]The counts do not add up.[/]")
+
+
+def _show_mixed(mixed: Mapping[str, Any], console: Console) -> None:
+    """The means of each provider's topics; latest.json has them one by one."""
+    table = _table("Mixed load", "provider", "topics", "bytes", "verify, us", "drain, us", "events")
+    for provider in dict.fromkeys(cost["provider"] for cost in mixed["topics"]):
+        costs = [cost for cost in mixed["topics"] if cost["provider"] == provider]
+        means = [statistics.mean(cost[name] for cost in costs) for name in ("bytes", "verify_us", "drain_us", "events")]
+        table.add_row(provider, str(len(costs)), *(f"{mean:,.0f}" for mean in means[:3]), f"{means[3]:.2f}")
+    if big := mixed["big_order"]:
+        row = (f"{big['bytes']:,}", f"{big['verify_us']:,.0f}", f"{big['drain_us']:,.0f}", f"{big['events']:.2f}")
+        table.add_row(f"an order of {big['lines']} lines", "1", *row)
+    rates = mixed["rates"]
+    table.caption = f"the full way, all of them: {rates['accepted']:,.0f}/s in, {rates['delivered']:,.0f}/s out"
+    console.print(table)
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -1,18 +1,22 @@
 """The report that `make bench` writes: its keys, its ratios and its targets."""
 
+from io import StringIO
 from pathlib import Path
 
 import orjson
 import pytest
+from rich.console import Console
 
 from bench.baseline import Baseline
 from bench.dead import Neighbours, is_dead
 from bench.fullway import FullWay
 from bench.growth import Cost
+from bench.mixed import Mixed, TopicCost
 from bench.plan import FULL, QUICK
 from bench.plot import draw
 from bench.report import KEYS, RATIOS, Findings, conditions, report, targets, write
 from bench.stages import Stages
+from bench.table import show
 
 COUNTS = {
     "sent": 10,
@@ -46,6 +50,13 @@ def findings() -> Findings:
         subscriptions=[cost(1, 0.2), cost(1_000, 0.3)],
         none_dead=Neighbours({"accepted_to_delivered": LATENCY}, COUNTS),
         some_dead=Neighbours({"accepted_to_delivered": LATENCY | {"p99": 5.0}}, COUNTS),
+        mixed=Mixed(
+            topics=[TopicCost("amazon", "ORDER_CHANGE", 10, 2_204, 57.2, 404.2, 1.2)],
+            big_order=TopicCost("shopify", "orders/create", 5, 228_249, 145.0, 9_388.0, 1.0),
+            states={"processed": 14, "stale": 1},
+            appended=15,
+            counts=COUNTS,
+        ),
     )
 
 
@@ -90,6 +101,31 @@ def test_one_lost_webhook_in_any_part_is_not_reconciled(findings: Findings, met:
     content = report(findings, met)
     assert content["reconciled"] is False
     assert set(content["counts"]["discrepancies"]) == {"some_dead"}
+
+
+@pytest.mark.parametrize("states", [{"processed": 14}, {"processed": 14, "failed": 1}], ids=["lost", "failed"])
+def test_a_genuine_message_of_the_mixed_load_that_is_lost_or_fails_is_not_reconciled(
+    findings: Findings, met: dict[str, object], states: dict[str, int]
+) -> None:
+    findings.mixed.states = states
+    content = report(findings, met)
+    assert content["reconciled"] is False
+    assert set(content["counts"]["discrepancies"]) == {"mixed"}
+
+
+def test_the_report_has_the_cost_of_each_topic_and_of_the_large_order(
+    findings: Findings, met: dict[str, object]
+) -> None:
+    told = report(findings, met)["mixed"]
+    assert told["topics"][0]["drain_us"] == 404.2
+    assert told["big_order"]["lines"] == 250
+
+
+def test_the_tables_show_the_mixed_load_and_do_without_one(findings: Findings, met: dict[str, object]) -> None:
+    for found in (findings, Findings()):
+        console = Console(record=True, width=120, file=StringIO())
+        show(report(found, met), console)
+        assert ("an order of 250 lines" in console.export_text()) is bool(found.mixed.topics)
 
 
 def test_a_target_tells_whether_it_is_met() -> None:
