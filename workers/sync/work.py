@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
 
 from shared import alerts, logs, orders, queues
@@ -71,6 +72,11 @@ def _do(job: Job, clock: Callable[[], datetime]) -> str:
         outcome = DOINGS[claim.kind](job)
     except UpstreamFailed as failure:
         outcome = failure
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  # an edge: what nobody expected of one must be told, and not hold up others
+        _log.exception("upstream.raised", kind=claim.kind.value, integration_id=str(claim.integration_id))
+        outcome = UpstreamFailed("unexpected", f"{type(error).__name__}, which nobody expected")
     with transaction(job.context.engine) as connection:
         word = _settle(connection, job, outcome, now=clock())
     _log.info(

@@ -1,6 +1,6 @@
 """Webhooks at Shopify are brought to what we want and stay so; each kind of trouble is told as what it is."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +10,7 @@ from shared.upstream_work import Kind
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
 from workers.sync.shopify_webhooks import ALWAYS, BY_HAND
+from workers.sync.work import DOINGS
 
 
 def topics(rig: Rig) -> dict[str, dict[str, Any]]:
@@ -177,6 +178,23 @@ def test_trouble_that_lasts_is_tried_ever_more_seldom_and_an_alert_ends_with_it(
     rig.run()
     assert rig.standing(Kind.REGISTRATION)["state"] == "done"
     assert all(alert["resolved_at"] for alert in rig.rows("SELECT * FROM alerts WHERE kind LIKE 'registration%'"))
+
+
+def test_what_nobody_expected_of_one_is_told_and_does_not_hold_up_the_rest(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(_: object) -> None:
+        raise KeyError("shpat_good")
+
+    monkeypatch.setitem(cast("dict[Kind, object]", DOINGS), Kind.SYNC, stumble)
+    rig.ask(Kind.SYNC)
+    rig.ask(Kind.REGISTRATION)
+    rig.run()
+    assert rig.standing(Kind.REGISTRATION)["state"] == "done"
+    standing = rig.standing(Kind.SYNC)
+    assert (standing["state"], standing["error_code"], standing["tries"]) == ("failed", "unexpected", 1)
+    assert standing["due_at"] > rig.now  # it is tried again
+    assert "shpat_good" not in str(standing)
 
 
 def test_a_host_that_fails_five_times_is_left_alone_for_a_while(rig: Rig) -> None:
