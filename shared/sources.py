@@ -68,6 +68,7 @@ def create(
     }
     _check_path(path)
     _check(provider, values)
+    values["settings"] = dict(PROVIDERS[provider].kept_settings(dict(settings or {})))
     source_id = new_id()
     row = (
         connection.execute(
@@ -131,6 +132,8 @@ def change(
     if unknown := set(changes) - CHANGEABLE:
         raise Unacceptable("field_unknown", f"Not to be changed: {', '.join(sorted(unknown))}.")
     _check(row["provider"], changes)
+    if "settings" in changes:
+        changes = {**changes, "settings": dict(PROVIDERS[row["provider"]].kept_settings(changes["settings"]))}
     if all(row[name] == value for name, value in changes.items()):
         return _shown(row)
     return _write(connection, source_id, {**changes, "updated_at": now})

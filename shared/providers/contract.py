@@ -192,6 +192,8 @@ class Provider:
     decode: Callable[[Request, Source], JSON] | None = None
     # Checks a source's settings when they are set; problems as texts, none when all is well.
     check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda _: []
+    # What of a source's settings is kept: a word that proves something is kept as its digest.
+    kept_settings: Callable[[Mapping[str, JSON]], Mapping[str, JSON]] = lambda settings: settings
     # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
     has_tenants: bool = False
     # The headers that are a secret themselves (a static token) rather than a signature: never stored, never logged.

@@ -5,6 +5,7 @@ GET by which Meta asks whether the address is ours. Comes out: for each person o
 event one interaction with Meta's own id of it, so that one told twice, alone or among others, counts once. Pure.
 """
 
+import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,7 @@ class FacebookOptions(options.Options):
     """The settings of a Facebook source."""
 
     verify_token: str = Field("", max_length=200)  # the word agreed on for the GET; none is answered when empty
+    verify_token_sha256: str = Field("", pattern="^([0-9a-f]{64})?$")  # what is kept of it
 
 
 @dataclass(slots=True)
@@ -89,6 +91,20 @@ class _Event:
     told: Mapping[str, str | None]
 
 
+def kept_settings(settings: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """The settings with the digest of the verify token in its place: it need not be read again, only compared."""
+    chosen = options.read(FacebookOptions, settings)
+    if chosen is None or not chosen.verify_token:
+        return settings
+    kept = {name: value for name, value in settings.items() if name not in ("verifyToken", "verify_token")}
+    return kept | {"verifyTokenSha256": _digest(chosen.verify_token)}
+
+
+def _digest(word: str) -> str:
+    """The word's digest; of no word, none."""
+    return hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest() if word else ""
+
+
 def challenge(request: Request, source: Source, evidence: Evidence) -> Reply | Refusal | None:
     """Meta asks by GET whether the address is ours: the challenge is the answer when the word is the one agreed on.
 
@@ -99,11 +115,11 @@ def challenge(request: Request, source: Source, evidence: Evidence) -> Reply | R
         return None
     chosen = options.read(FacebookOptions, source.settings)
     token, asked = request.query.get("hub.verify_token", ""), request.query.get("hub.challenge", "")
-    if request.query.get("hub.mode") != "subscribe" or chosen is None or not chosen.verify_token:
+    agreed = "" if chosen is None else chosen.verify_token_sha256 or _digest(chosen.verify_token)
+    if request.query.get("hub.mode") != "subscribe" or not agreed:
         return Refusal("challenge_refused", "This is no request to subscribe, or no verifyToken is set.", 403)
-    given, agreed = token.encode("utf-8", "surrogatepass"), chosen.verify_token.encode("utf-8", "surrogatepass")
     # What is echoed could be anybody's markup, were it not checked.
-    if not hmac.compare_digest(given, agreed) or not _CHALLENGE.fullmatch(asked):
+    if not hmac.compare_digest(_digest(token).encode(), agreed.encode()) or not _CHALLENGE.fullmatch(asked):
         return Refusal("challenge_refused", "The verify token or the challenge is not right.", 403)
     return Reply(200, asked.encode(), "text/plain; charset=utf-8")
 
@@ -264,5 +280,6 @@ FACEBOOK = Provider(
     sign=sign,
     challenge=challenge,
     check_settings=lambda settings: options.problems(FacebookOptions, settings),
+    kept_settings=kept_settings,
     methods=("GET", "POST"),
 )

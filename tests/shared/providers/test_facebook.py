@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.providers.contract import Change, Evidence, Headers, Outcome, Refusal, Reply, Request
+from shared.providers import facebook
+from shared.providers.contract import Change, Evidence, Headers, Outcome, Refusal, Reply, Request, Source
 from tests.shared.providers.acting import NOW, actor
 
 ACT = actor("facebook")
@@ -162,3 +163,15 @@ def test_an_instagram_name_is_known_from_comments():
 
 def test_a_wrong_setting_is_named():
     assert ACT.provider.check_settings({"verifyToken": "x" * 201})[0].startswith("verifyToken")
+
+
+def test_of_the_verify_token_only_its_digest_is_kept() -> None:
+    kept = facebook.kept_settings({"verifyToken": "a word of ours"})
+    assert "a word of ours" not in str(kept)
+    assert not facebook.FACEBOOK.check_settings(kept)
+    assert facebook.kept_settings(kept) == kept, "what is kept is kept as it is"
+    source = Source("s", "facebook", (b"secret",), kept)
+    for word, accepted in (("a word of ours", True), ("a word of theirs", False), ("", False)):
+        query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": word}
+        answer = facebook.challenge(Request("GET", "/", Headers(), b"", query), source, Evidence(NOW))
+        assert isinstance(answer, Reply) is accepted
