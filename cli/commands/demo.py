@@ -68,7 +68,7 @@ def _demo(folder: Path, count: int, *, keep: bool, as_json: bool, console: Conso
     log = folder / "processes.log"
     try:
         with stack.held(data_dir), log.open("w") as lines:
-            console.print("Starting PostgreSQL, Valkey and the processes …")
+            console.print("Starting PostgreSQL, Valkey and the processes ...")
             with running.servers(stack.with_free_ports(settings)) as connected, opened(connected) as station:
                 printer = Printer(lines)
                 performance = _perform(station, count, lines=printer, keep=keep, as_json=as_json, console=console)

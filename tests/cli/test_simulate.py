@@ -8,7 +8,6 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import orjson
 import pytest
 
-from cli import ports
 from shared import valkey
 from shared.crypto import load_ring
 from shared.inbox import Inbox
@@ -38,16 +37,15 @@ def ingress(
 ) -> Iterator[Settings]:
     """A running ingress, with one source of the provider that the test is about."""
     name = request.getfixturevalue("name")
-    port = ports.choose("127.0.0.1", 18_400, insist=False, taken=set(), name="ingress_port")
     public = "https://hooks.example"
-    monkeypatch.setenv("CROSSDOCK_INGRESS_PORT", str(port))
     monkeypatch.setenv("CROSSDOCK_PUBLIC_URL", public)
     told("accounts", "create", "acme")
     chosen = orjson.dumps(samples.SETTINGS[name]).decode()
     told("sources", "add", name, "--path", f"its/{name}", "--any-tenant", "--settings", chosen)
     served = settings.model_copy(update={"public_url": public, "sns_stand_in": stand_in})
     app = make_app(served, load_ring(served))
-    server = make_server("127.0.0.1", port, app, handler_class=Quiet)
+    server = make_server("127.0.0.1", 0, app, handler_class=Quiet)
+    monkeypatch.setenv("CROSSDOCK_INGRESS_PORT", str(server.server_port))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield served
