@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from shared import audit, documents
+from shared import alerts, audit, documents
 from shared.db.engine import transaction
 from shared.db.tables import erasures, exports
 from shared.privacy import WHOLE_SHOP
@@ -27,6 +27,7 @@ from workers.sync import document_store
 
 # Rows one transaction takes: a few tens of milliseconds of work.
 BATCH: Final = 500
+ERASURE_FAILING: Final = "erasure.failing"  # an alert, for as long as something of it cannot be removed
 
 
 def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
@@ -34,6 +35,7 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
 
     Raises:
         UpstreamFailed: the folder or bucket of documents would not let a shop's go; nothing was done.
+        OSError: the file of an export cannot be removed; this step was not done.
     """
     query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
     paths = _documents(context, request_id)
@@ -52,6 +54,7 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
         if is_done:
             values |= {"state": "done", "finished_at": now}
             _prove(connection, request, counts, now=now)
+            alerts.resolve(connection, kind=ERASURE_FAILING, subject_id=request_id, now=now)
         connection.execute(update(erasures).where(erasures.c.id == request_id).values(**values))
     return is_done
 

@@ -18,8 +18,9 @@ from shared.alerts import raise_alert
 from shared.db.engine import transaction
 from shared.db.tables import erasures, exports
 from workers.context import Context
-from workers.privacy.erase import erase
+from workers.privacy.erase import ERASURE_FAILING, erase
 from workers.privacy.export import export
+from workers.sync.upstream import UpstreamFailed
 
 # A run is short, for it shares its worker with the order that wakes everything else each second.
 RUN_SECONDS: Final = 2.0
@@ -61,11 +62,36 @@ def _erase_all(
 ) -> int:
     """1 when time ran out before all were done."""
     for request_id in to_erase:
-        while not erase(context, request_id, now=now):
-            if not has_time():
-                return 1
+        try:
+            while not erase(context, request_id, now=now):
+                if not has_time():
+                    return 1
+        except (UpstreamFailed, OSError) as error:  # its files or documents are out of reach: the others go on
+            counts["failed"] += 1
+            _complain_of_erasure(context, request_id, error, now=now)
+            continue
         counts["erasures"] += 1
     return 0
+
+
+def _complain_of_erasure(context: Context, request_id: UUID, error: UpstreamFailed | OSError, *, now: datetime) -> None:
+    """Something of it could not be removed; the next run tries again."""
+    words = error.message if isinstance(error, UpstreamFailed) else f"A file cannot be removed: {error.strerror}"
+    _log.warning("erasure.unfinished", erasure_id=str(request_id), error=words)
+    with transaction(context.engine) as connection:
+        row = connection.execute(
+            select(erasures.c.account_id, erasures.c.due_at).where(erasures.c.id == request_id)
+        ).one()
+        raise_alert(
+            connection,
+            account_id=row.account_id,
+            kind=ERASURE_FAILING,
+            severity="error",
+            subject_id=request_id,
+            message=f"An erasure is not done, and due by {row.due_at:%Y-%m-%d}. {words}.",
+            detail={"erasureId": str(request_id)},
+            now=now,
+        )
 
 
 def _complain(context: Context, request_id: UUID, error: OSError, *, now: datetime) -> None:

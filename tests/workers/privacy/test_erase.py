@@ -1,12 +1,14 @@
 """K21: a subject is erased everywhere, stays erased, and the audit log proves it."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
 from sqlalchemy import text
 
-from shared import privacy
+from shared import documents, privacy
 from shared.db.engine import transaction
 from tests.workers.privacy.house import LATER, NOW, SHOP, House, order, shipment, user
 from workers.privacy.erase import erase
@@ -177,3 +179,30 @@ def test_a_receivers_words_about_an_erased_event_are_forgotten(house: House) -> 
     house.forget("7")
     assert house.all("attempts")[0]["response_excerpt"] is None
     assert next(row for row in house.all("deliveries") if row["id"] == delivery["id"])["state"] == "leased"
+
+
+def test_an_erasure_whose_documents_cannot_be_removed_holds_up_no_other_and_is_told(
+    house: House, tmp_path: Path
+) -> None:
+    house.context = replace(
+        house.context, settings=house.context.settings.model_copy(update={"documents_folder": tmp_path})
+    )
+    house.hear(user("7"))
+    path = f"users/{house.account_id}/shopify/other.myshopify.com/shop_products.json"
+    (tmp_path / path).mkdir(parents=True)  # a folder in the file's place cannot be removed as one
+    with transaction(house.engine) as connection:
+        documents.put(connection, account_id=house.account_id, path=path, body="{}", now=NOW)
+        for tenant, subject in (("other.myshopify.com", "*"), (SHOP, "7")):
+            privacy.ask_erasure(
+                connection, account_id=house.account_id, provider="shopify", tenant=tenant, subject=subject, at=LATER
+            )
+    done = run(house.context, now=LATER, seconds=60)
+    assert (done["erasures"], done["failed"]) == (1, 1)
+    assert [row["state"] for row in house.all("erasures")] == ["requested", "done"]
+    [alert] = house.all("alerts")
+    assert (alert["kind"], alert["resolved_at"]) == ("erasure.failing", None)
+    (tmp_path / path).rmdir()
+    assert run(house.context, now=LATER, seconds=60)["erasures"] == 1
+    [alert] = house.all("alerts")
+    assert alert["resolved_at"] == LATER
+    assert house.all("documents") == []
