@@ -24,16 +24,14 @@ _numbers = itertools.count(1)
 _STORIES = ("tests/pipeline/", "tests/cli/test_up.py", "tests/workers/test_processes.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker tells the stories, and begins at once; the other files are shared out whole."""
+def _is_story(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(_STORIES)
 
-    def is_story(item: pytest.Item) -> bool:
-        return item.nodeid.startswith(_STORIES)
 
-    items.sort(key=lambda item: not is_story(item))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("stories" if is_story(item) else item.nodeid.partition("::")[0]))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """One worker tells the stories; the other files are shared out whole."""
+    item.add_marker(pytest.mark.xdist_group("stories" if _is_story(item) else item.nodeid.partition("::")[0]))
+
 
 # How long one example takes says how busy the machine is, and nothing of the claim.
 hypothesis.settings.register_profile("house", deadline=None)
