@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.embedded import Embedded
 from shared import valkey
@@ -24,17 +26,23 @@ _numbers = itertools.count(1)
 _STORIES = ("tests/pipeline/", "tests/cli/test_up.py", "tests/workers/test_processes.py")
 
 
-def _is_story(item: pytest.Item) -> bool:
-    return item.nodeid.startswith(_STORIES)
+class _Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker tells the stories, and begins at once; the other files are shared out whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stories" if nodeid.startswith(_STORIES) else nodeid.partition("::")[0]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One worker tells the stories; the other files are shared out whole."""
-    item.add_marker(pytest.mark.xdist_group("stories" if _is_story(item) else item.nodeid.partition("::")[0]))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Shares:
+    return _Shares(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(_STORIES))
 
 
 # How long one example takes says how busy the machine is, and nothing of the claim.
-hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.load_profile("house")
 
 
