@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from shared import lanes, logs, queues
 from shared.clock import after
 from shared.db.engine import transaction
+from shared.destinations.contract import Verdict
 from shared.ids import new_id
 from workers.context import Context
 from workers.delivery import leases, outcome
@@ -86,6 +87,8 @@ class Books:
                 recorded.closed |= part.closed
             return recorded
         self._counters.update({name: n for name, n in recorded.counts.items() if name.startswith("attempts:")})
+        for result in results:
+            _tell(result)
         return recorded
 
     def give_back(self, unsent: Sequence[Claimed], flown: bool, now: datetime) -> int:  # passed on
@@ -111,3 +114,21 @@ class Books:
                 pipe.execute()
         except redis.RedisError:
             self._counters.update(counted)
+
+
+def _tell(result: Result) -> None:
+    """One line an attempt; of those that went well only at DEBUG, for they are many and their rows say the same."""
+    if result.answer is None:
+        return
+    went_well = result.judgement.verdict is Verdict.DELIVERED
+    (_log.debug if went_well else _log.info)(
+        "delivery.attempted",
+        delivery_id=result.claimed.delivery_id,
+        subscription_id=result.claimed.subscription_id,
+        event_id=result.claimed.event_id,
+        number=result.claimed.attempts + 1,
+        verdict=result.judgement.verdict.value,
+        status=result.answer.status,
+        error_code=result.judgement.code,
+        duration_ms=result.answer.duration_ms,
+    )
