@@ -59,16 +59,17 @@ def create(
         raise Unacceptable("provider_unknown", f"Providers are: {', '.join(sorted(PROVIDERS))}.")
     made = None if secrets else new_secret()
     path = (path or provider).strip("/")
+    given = dict(settings or {})
     values = {
         "name": name or path,
-        "settings": dict(settings or {}),
+        "settings": given,
         "any_tenant": any_tenant,
         "allowed_topics": None if allowed_topics is None else list(allowed_topics),
         "rate_per_second": rate_per_second,
     }
     _check_path(path)
     _check(provider, values)
-    values["settings"] = dict(PROVIDERS[provider].kept_settings(dict(settings or {})))
+    values["settings"] = _kept(provider, given)
     source_id = new_id()
     row = (
         connection.execute(
@@ -133,7 +134,7 @@ def change(
         raise Unacceptable("field_unknown", f"Not to be changed: {', '.join(sorted(unknown))}.")
     _check(row["provider"], changes)
     if "settings" in changes:
-        changes = {**changes, "settings": dict(PROVIDERS[row["provider"]].kept_settings(changes["settings"]))}
+        changes = {**changes, "settings": _kept(row["provider"], changes["settings"])}
     if all(row[name] == value for name, value in changes.items()):
         return _shown(row)
     return _write(connection, source_id, {**changes, "updated_at": now})
@@ -190,6 +191,10 @@ def _write(connection: Connection, source_id: UUID, values: Mapping[str, Any]) -
 
 def _shown(row: RowMapping) -> dict[str, Any]:
     return {**row, "secrets": sealed.shown(row["secrets"])}
+
+
+def _kept(provider: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(PROVIDERS[provider].kept_settings(settings))
 
 
 def _check(provider: str, values: Mapping[str, Any]) -> None:
