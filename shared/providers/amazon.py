@@ -26,6 +26,7 @@ from shared.providers.contract import (
     Request,
     Sample,
     Source,
+    no_tenant,
 )
 
 RAW_HEADER: Final = "x-amz-sns-rawdelivery"
@@ -76,12 +77,6 @@ def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | No
     if envelope.topic_arn not in chosen.topic_arns:
         return Refusal("tenant_unknown", "The message's SNS topic is not one of the source's topicArns.")
     return sns.check(envelope, evidence, versions=chosen.signature_versions, tolerance_seconds=chosen.tolerance_seconds)
-
-
-def route(request: Request, source: Source) -> str:
-    """The seller stands in the body: all of a source is in one order."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -193,7 +188,7 @@ AMAZON = Provider(
     name="amazon",
     title="Amazon",
     verify=verify,
-    route=route,
+    route=no_tenant,  # the seller stands in the body: all of a source is in one order
     identify=identify,
     transform=transform,
     topics=TOPICS,

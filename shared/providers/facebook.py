@@ -30,6 +30,7 @@ from shared.providers.contract import (
     Request,
     Sample,
     Source,
+    no_tenant,
 )
 
 Body = Mapping[str, Any]
@@ -127,12 +128,6 @@ def challenge(request: Request, source: Source, evidence: Evidence) -> Reply | R
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
     """Passes what is signed with the app's secret."""
     return schemes.verify(_SCHEME, request, source.secrets, now=evidence.now)
-
-
-def route(request: Request, source: Source) -> str:
-    """The pages are named in the body alone."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -273,7 +268,7 @@ FACEBOOK = Provider(
     name="facebook",
     title="Facebook and Instagram",
     verify=verify,
-    route=route,
+    route=no_tenant,  # the pages are named in the body alone
     identify=identify,
     transform=transform,
     topics=TOPICS,

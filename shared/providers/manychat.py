@@ -24,6 +24,7 @@ from shared.providers.contract import (
     Request,
     Sample,
     Source,
+    no_tenant,
 )
 
 UPDATED: Final = "subscriber.updated"
@@ -65,12 +66,6 @@ _MAPPED: Final = frozenset((*_TEXTS, *_OPT_INS, "id", "ig_id", "subscribed", "ta
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
     """Passes what carries the token, or is proved as agreed."""
     return agreed.verify(USUAL, request, source, now=evidence.now)
-
-
-def route(request: Request, source: Source) -> str:
-    """The page is named in the body alone."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -180,7 +175,7 @@ MANYCHAT = Provider(
     name="manychat",
     title="ManyChat",
     verify=verify,
-    route=route,
+    route=no_tenant,  # the page is named in the body alone
     identify=identify,
     transform=transform,
     topics=TOPICS,

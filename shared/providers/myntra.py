@@ -30,6 +30,7 @@ from shared.providers.contract import (
     Request,
     Sample,
     Source,
+    no_tenant,
 )
 
 Body = Mapping[str, Any]
@@ -91,12 +92,6 @@ _ACCEPTED: Final = orjson.dumps({"statusCode": 1000, "statusMessage": "Accepted"
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
     """Passes what carries the token, or is proved as agreed."""
     return agreed.verify(USUAL, request, source, now=evidence.now)
-
-
-def route(request: Request, source: Source) -> str:
-    """There is no tenant: the token was issued for one seller."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -283,7 +278,7 @@ MYNTRA = Provider(
     name="myntra",
     title="Myntra",
     verify=verify,
-    route=route,
+    route=no_tenant,  # there is no tenant: the token was issued for one seller
     identify=identify,
     transform=transform,
     topics=TOPICS,

@@ -28,6 +28,7 @@ from shared.providers.contract import (
     Request,
     Sample,
     Source,
+    no_tenant,
 )
 
 CLIENT_TOPICS = ("client.created", "client.updated")
@@ -80,12 +81,6 @@ def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | No
         tolerance_seconds=chosen.tolerance_seconds,
         future_seconds=TOLERANCE_SECONDS,
     )
-
-
-def route(request: Request, source: Source) -> str:
-    """A Robaws endpoint belongs to one company: there is no tenant."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -213,7 +208,7 @@ ROBAWS = Provider(
     name="robaws",
     title="Robaws",
     verify=verify,
-    route=route,
+    route=no_tenant,  # a Robaws endpoint belongs to one company: there is no tenant
     identify=identify,
     transform=transform,
     topics=TOPICS,

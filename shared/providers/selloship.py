@@ -23,6 +23,7 @@ from shared.providers.contract import (
     Request,
     Sample,
     Source,
+    no_tenant,
 )
 
 WAYBILL_STATUS: Final = "WAYBILL_STATUS"
@@ -64,12 +65,6 @@ _MAPPED: Final = frozenset(
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
     """Passes what is proved as agreed."""
     return agreed.verify(USUAL, request, source, now=evidence.now)
-
-
-def route(request: Request, source: Source) -> str:
-    """There is no tenant: an endpoint belongs to one seller."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -165,7 +160,7 @@ SELLOSHIP = Provider(
     name="selloship",
     title="Selloship",
     verify=verify,
-    route=route,
+    route=no_tenant,  # there is no tenant: an endpoint belongs to one seller
     identify=identify,
     transform=transform,
     topics=TOPICS,

@@ -6,18 +6,12 @@ told. Pure.
 """
 
 from shared.providers import reading
-from shared.providers.contract import JSON, Identity, Outcome, Provider, Request, Source
+from shared.providers.contract import JSON, Identity, Outcome, Provider, Request, Source, no_tenant
 from shared.providers.flipkart import proof
 from shared.providers.flipkart.notifications import READERS, Notification
 
 TOPICS = tuple(READERS)
 _SUBJECTS = ("returnId", "paymentId", "shipmentId", "orderId")  # what a notification is about, the nearest first
-
-
-def route(request: Request, source: Source) -> str:
-    """There is no tenant: a registered URL belongs to one seller."""
-    del request, source
-    return ""
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:
@@ -56,7 +50,7 @@ FLIPKART = Provider(
     name="flipkart",
     title="Flipkart",
     verify=proof.verify,
-    route=route,
+    route=no_tenant,  # there is no tenant: a registered URL belongs to one seller
     identify=identify,
     transform=transform,
     topics=TOPICS,
