@@ -14,7 +14,7 @@ from bench.load import Load
 from bench.rig import send
 from bench.samples import Target, body
 from bench.stack import Stack, free_port, wait_for_port
-from web.serve import BACKLOG
+from web.serve import BACKLOG, MOST_CONNECTIONS
 
 TARGET = Target("bare", "bare.myshopify.com", "0123456789abcdef")
 CONNECTIONS = 64
@@ -33,7 +33,7 @@ def granian(target: str, port: int, *, workers: int, threads: int) -> str:
     """The command that serves a WSGI app as the ingress is served."""
     return (
         f"granian --interface wsgi --host 127.0.0.1 --port {port} --workers {workers} --blocking-threads {threads} "
-        f"--http 1 --backlog {BACKLOG} --backpressure {threads * 8} --no-ws --log-level warning {target}"
+        f"--http 1 --backlog {BACKLOG} --backpressure {MOST_CONNECTIONS} --no-ws --log-level warning {target}"
     )
 
 

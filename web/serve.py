@@ -5,6 +5,7 @@ accepted within the grace and ends; when its parent process is killed outright, 
 """
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -20,6 +21,11 @@ from shared.settings import Settings, current
 
 NAMES = ("ingress", "console")
 BACKLOG = 2048
+# Open connections a worker, idle ones that are kept alive included: what granian calls backpressure. Past it a new one
+# waits for another to end, so it is far above what the proxies before us keep, and costs little: a body is read only
+# when a thread is free for it.
+MOST_CONNECTIONS = 2048
+OTHER_FILES = 256
 CONSOLE_THREADS = 16
 PARENT_POLL_SECONDS = 1.0
 HEADER_READ_MS = 10_000
@@ -39,8 +45,7 @@ def server(name: str, settings: Settings) -> Any:
         workers=workers,
         blocking_threads=threads,
         backlog=BACKLOG,
-        # What waits for a thread inside a worker; the rest waits in the kernel's queue and is not lost by a restart.
-        backpressure=threads * 8,
+        backpressure=max(threads, min(MOST_CONNECTIONS, _open_files() - OTHER_FILES)),
         http=HTTPModes.http1 if ingress else HTTPModes.auto,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_READ_MS),
         websockets=False,
@@ -50,6 +55,17 @@ def server(name: str, settings: Settings) -> Any:
         log_access=False,
         log_level=LogLevels.error,
     )
+
+
+def _open_files() -> int:
+    """How many files a worker may have open: as many as the system lets us, whatever the shell began with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def ingress_app() -> Any:

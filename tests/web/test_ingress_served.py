@@ -9,7 +9,7 @@ import sys
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import orjson
@@ -214,6 +214,15 @@ def test_an_idle_connection_does_not_hold_up_the_end(mortal):
         connection.getresponse().read()
         mortal.process.send_signal(signal.SIGTERM)
         assert mortal.process.wait(9) == 0
+
+
+def test_many_idle_connections_keep_nobody_out(served):
+    with ExitStack() as idle:
+        for _ in range(300):  # more than there are threads by far; as many as proxies may keep
+            connection = idle.enter_context(closing(served.connect()))
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+        assert served.post(sample())[0] == 200
 
 
 def test_a_chunked_body_is_taken_in_and_capped(served):
