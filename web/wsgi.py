@@ -4,7 +4,8 @@ Comes in: a WSGI environ. Comes out: a Request with its raw body, or a refusal. 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,7 +18,13 @@ LENGTH_DIGITS = 15
 _NOT_HEADERS = {name: value for name, value in os.environ.items() if name.startswith("HTTP_")}
 
 
-def header_pairs(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=4096)
+def _header_name(key: str) -> str:
+    """`HTTP_X_SHOPIFY_TOPIC` as `x-shopify-topic`. Kept, since a provider's are the same in every request."""
+    return key[5:].replace("_", "-").lower()
+
+
+def headers(environ: Mapping[str, Any]) -> Headers:
     """The request's headers as WSGI gives them.
 
     WSGI has one spelling for `-` and `_`, and granian folds a repeated header into one value with commas, keeps
@@ -25,16 +32,17 @@ def header_pairs(environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     with `-`; a folded value is told by its commas (`signatures.single`, a second `t=`), and of two spellings the one
     that is judged is also the only one that is kept.
     """
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            if _NOT_HEADERS.get(key) != value:
-                yield key[5:].replace("_", "-").lower(), value
-        elif key == "CONTENT_TYPE" and value:
-            yield "content-type", value
+    found = {_header_name(key): value for key, value in environ.items() if key.startswith("HTTP_")}
+    for key, value in _NOT_HEADERS.items():
+        if environ.get(key) == value:
+            found.pop(_header_name(key), None)
+    if content_type := environ.get("CONTENT_TYPE"):
+        found["content-type"] = content_type
+    return Headers.each_once(found)
 
 
-def bodiless(environ: Mapping[str, Any], public_url: str) -> Request:
-    """The request without its body, which is not read yet.
+def as_request(environ: Mapping[str, Any], public_url: str, *, body: bytes = b"") -> Request:
+    """The request; without `body` where that was not read.
 
     Its URL is the one providers know us by: `public_url` and the path, whatever Host says.
     """
@@ -44,8 +52,8 @@ def bodiless(environ: Mapping[str, Any], public_url: str) -> Request:
     return Request(
         method=environ["REQUEST_METHOD"],
         path=whole,
-        headers=Headers(header_pairs(environ)),
-        body=b"",
+        headers=headers(environ),
+        body=body,
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         url=public_url.rstrip("/") + whole,
         remote_addr=environ.get("REMOTE_ADDR") or "",

@@ -23,6 +23,13 @@ class Headers:
         for name, value in pairs:
             self._values.setdefault(name.lower(), []).append(value)
 
+    @classmethod
+    def each_once(cls, values: Mapping[str, str]) -> "Headers":
+        """Headers of which every lower-case name is there once, as a server that folds repeats gives them."""
+        made = cls()
+        made._values = {name: [value] for name, value in values.items()}
+        return made
+
     def get(self, name: str) -> str | None:
         """The one value of `name`; `None` when it is missing or was sent more than once."""
         values = self._values.get(name.lower(), ())

@@ -307,6 +307,27 @@ def test_a_broken_inbox_is_503_and_never_500(client, app, monkeypatch):
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_what_nobody_expected_is_a_plain_500_on_either_way_in(client, app, monkeypatch, method):
+    def burst(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(app.extensions["ingress"], "receive", burst)
+    answer = client.open("/api/webhooks/shopify", method=method, data=b"{}")
+    assert (answer.status_code, answer.json["error"]["code"]) == (500, "internal")
+    assert b"secret" not in answer.data
+
+
+def test_a_webhook_does_not_go_through_flask_and_all_else_does(client, app, monkeypatch):
+    seen = []
+    monkeypatch.setattr(app.wsgi_app, "flask", lambda environ, _: seen.append(environ["PATH_INFO"]) or [])
+    assert post(client).status_code == 200
+    for path in ("/healthz", "/api/webhooks/nowhere", "/nowhere"):
+        app.wsgi_app({"PATH_INFO": path, "REQUEST_METHOD": "POST"}, None)
+    app.wsgi_app({"PATH_INFO": "/api/webhooks/shopify", "REQUEST_METHOD": "PUT"}, None)
+    assert seen == ["/healthz", "/api/webhooks/nowhere", "/nowhere", "/api/webhooks/shopify"]
+
+
 def test_headers_of_the_process_environment_are_no_headers(client, queue, monkeypatch):
     monkeypatch.setattr("web.wsgi._NOT_HEADERS", {"HTTP_PROXY": "http://user:secret@proxy"})
     client.environ_base["HTTP_PROXY"] = "http://user:secret@proxy"

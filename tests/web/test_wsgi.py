@@ -67,14 +67,16 @@ def test_without_a_length_and_an_end_there_is_no_body():
 
 
 def test_the_url_is_the_public_one_whatever_host_says():
-    made = wsgi.bodiless(environ(QUERY_STRING="a=1&b=%C3%A9&c", HTTP_HOST="evil.example"), "https://hooks.example.com/")
+    made = wsgi.as_request(
+        environ(QUERY_STRING="a=1&b=%C3%A9&c", HTTP_HOST="evil.example"), "https://hooks.example.com/"
+    )
     assert made.url == "https://hooks.example.com/hook?a=1&b=%C3%A9&c"
     assert made.path == "/hook?a=1&b=%C3%A9&c"
     assert dict(made.query) == {"a": "1", "b": "é", "c": ""}
 
 
 def test_headers_have_dashes_and_the_content_type():
-    headers = wsgi.bodiless(environ(HTTP_X_DATE="now", CONTENT_TYPE="text/plain", SERVER_NAME="x"), "").headers
+    headers = wsgi.as_request(environ(HTTP_X_DATE="now", CONTENT_TYPE="text/plain", SERVER_NAME="x"), "").headers
     assert headers.pairs() == [("x-date", "now"), ("content-type", "text/plain")]
 
 
