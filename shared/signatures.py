@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 
+from shared import macs
 from shared.clock import parse_epoch, parse_http_date, parse_instant
 from shared.providers.contract import Headers, Refusal
 
-Algorithm = Literal["sha256", "sha1", "sha512"]
 Encoding = Literal["hex", "base64", "base64url"]
 Unit = Literal["s", "ms", "http-date", "iso"]
 
@@ -87,11 +87,6 @@ def whsec_key(secret: bytes) -> bytes | None:
         return None
 
 
-def digest(key: bytes, content: bytes, algorithm: Algorithm = "sha256") -> bytes:
-    """The HMAC of `content`."""
-    return hmac.digest(key, content, algorithm)
-
-
 def any_matches(given: Iterable[bytes], expected: Iterable[bytes]) -> bool:
     """Whether one of the given digests equals one of the expected; all pairs are compared, whatever the result."""
     wanted = list(expected)
@@ -103,10 +98,10 @@ def any_matches(given: Iterable[bytes], expected: Iterable[bytes]) -> bool:
 
 
 def check_digests(
-    given: Sequence[bytes], content: bytes, keys: Sequence[bytes], algorithm: Algorithm
+    given: Sequence[bytes], content: bytes, keys: Sequence[bytes], algorithm: macs.Algorithm
 ) -> Refusal | None:
     """Passes when one of the given digests is the HMAC of `content` under one of `keys`."""
-    expected = [digest(key, content, algorithm) for key in keys if key]
+    expected = [macs.digest(key, content, algorithm) for key in keys if key]
     if any_matches(given, expected):
         return None
     return Refusal("signature_mismatch", "The signature does not match the body.")

@@ -5,10 +5,11 @@ Comes in: secrets and bytes. Comes out: header values. Pure; a process that dies
 
 import base64
 import binascii
-import hmac
 import os
 from collections.abc import Sequence
 from functools import lru_cache
+
+from shared import macs
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -39,7 +40,7 @@ def standard_signature(secret: str, *, message_id: str, timestamp: int, body: by
     Source: standard-webhooks, spec/standard-webhooks.md, "Signature scheme", read 2026-11.
     """
     signed = b"%b.%d.%b" % (message_id.encode(), timestamp, body)
-    return "v1," + base64.b64encode(hmac.digest(key_of(secret), signed, "sha256")).decode()
+    return "v1," + base64.b64encode(macs.digest(key_of(secret), signed)).decode()
 
 
 def standard_signatures(secrets: Sequence[str], *, message_id: str, timestamp: int, body: bytes) -> str:
@@ -51,4 +52,4 @@ def standard_signatures(secrets: Sequence[str], *, message_id: str, timestamp: i
 
 def hex_signature(secret: str, body: bytes) -> str:
     """The value of `X-Webhook-Signature`: HMAC-SHA256 of the body alone, keyed with the whole secret's text."""
-    return hmac.digest(secret.encode(), body, "sha256").hex()
+    return macs.digest(secret.encode(), body).hex()

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from shared import signatures
+from shared import macs, signatures
 from shared.errors import PayloadUnexpected
 from shared.providers import articles, options, reading
 from shared.providers.contract import (
@@ -197,7 +197,7 @@ def check_settings(settings: Mapping[str, JSON]) -> list[str]:
 def sign(sample: Sample) -> list[tuple[str, str]]:
     """The headers of a genuine delivery."""
     seconds = str(int(sample.now.timestamp()))
-    digest = signatures.digest(sample.secret, b"%s.%s" % (seconds.encode(), sample.body))
+    digest = macs.digest(sample.secret, b"%s.%s" % (seconds.encode(), sample.body))
     return [
         ("Content-Type", "application/json"),
         (HEADER, f"t={seconds},v1={signatures.encode(digest, 'hex')}"),

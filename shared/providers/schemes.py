@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_snake
 
-from shared import signatures
+from shared import macs, signatures
 from shared.clock import to_json
 from shared.providers import form_body, public_keys
 from shared.providers.contract import JSON, Headers, Refusal, Request, Sample
@@ -51,7 +51,7 @@ class Scheme(Options):
     """One way to prove where a request comes from."""
 
     mode: Literal["hmac", "digest", "static_header", "basic"] = "hmac"  # digest: of the secret and the template
-    algorithm: signatures.Algorithm = "sha256"
+    algorithm: macs.Algorithm = "sha256"
     encoding: signatures.Encoding = "hex"
     header: str = Field("X-Webhook-Signature", min_length=1)
     prefix: str = ""
@@ -214,7 +214,7 @@ def _fits(scheme: Scheme, given: _Given, contents: Sequence[bytes], secrets: Seq
 def _digest(scheme: Scheme, key: bytes, content: bytes) -> bytes:
     if scheme.mode == "digest":
         return hashlib.new(scheme.algorithm, key + content).digest()
-    return signatures.digest(key, content, scheme.algorithm)
+    return macs.digest(key, content, scheme.algorithm)
 
 
 def _contents(scheme: Scheme, request: Request, *, stamp: str, delivery_id: str) -> list[bytes] | Refusal:

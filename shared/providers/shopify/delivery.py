@@ -5,7 +5,7 @@ signed: topic, shop, ids and times come in headers that a replayer may alter, so
 integrations, the body's shape must fit the topic, and the dedupe key binds the delivery id to the body. Pure.
 """
 
-from shared import signatures
+from shared import macs, signatures
 from shared.clock import parse_instant, to_json
 from shared.errors import PayloadUnexpected
 from shared.providers import reading
@@ -75,7 +75,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
 
 def sign(sample: Sample) -> list[tuple[str, str]]:
     """The headers of a genuine delivery."""
-    digest = signatures.digest(sample.secret, sample.body)
+    digest = macs.digest(sample.secret, sample.body)
     return [
         ("Content-Type", "application/json"),
         ("X-Shopify-Topic", sample.topic),
