@@ -33,6 +33,9 @@ from workers.delivery.send import attempt
 
 Value = TypeVar("Value")
 
+# Times the window that is leased, what flies included: what waits must last while results are written and more is
+# claimed, which takes one thread some 25 ms.
+AHEAD = 3
 POLL_SECONDS = 0.025  # a turn looks at whether to stop, and for new work when it has none, about this often
 LOOK_SECONDS = 0.25  # and for new lanes this often, even while the ones it knows keep it busy
 LOOK_SPACING = 6  # times as long as the last look took: looking never takes more than a seventh of the time
@@ -148,7 +151,7 @@ class Window:
         """
         self._age()
         bulk = sum(len(hand.waiting) for hand in self._bulk)
-        places = 2 * self._size - (self._waiting - bulk) - len(self._brisk)
+        places = AHEAD * self._size - (self._waiting - bulk) - len(self._brisk)
         if len(self._flights) >= self._size * (1 + SLOW_FACTOR):
             return {}
         wants: dict[str, int] = {}
