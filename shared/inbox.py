@@ -20,7 +20,8 @@ from shared.errors import QueueUnavailable
 from shared.providers.contract import Headers, Request
 
 # One round trip, all or nothing: rate, length, append, wake flag, counter.
-# KEYS: stream, wake flag, rate window, counters.  ARGV: max length, rate per second (0: none), wake seconds, fields...
+# KEYS: stream, wake flag, rate window, counters, large flag.
+# ARGV: max length, rate per second (0: none), wake seconds, five fields, what is large.
 # Returns {"ok", 1 if the flag was raised by this call}, {"rate"} or {"full"}.
 _APPEND = """
 if tonumber(ARGV[2]) > 0 then
@@ -31,9 +32,17 @@ end
 if server.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {'full', 0} end
 server.call('XADD', KEYS[1], '*', 'i', ARGV[4], 's', ARGV[5], 't', ARGV[6], 'r', ARGV[7], 'b', ARGV[8])
 server.call('HINCRBY', KEYS[4], 'accepted', 1)
+if #ARGV[8] > tonumber(ARGV[9]) then server.call('SET', KEYS[5], '1') end
 if server.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return {'ok', 1} end
 return {'ok', 0}
 """
+# KEYS: stream, large flag.
+_NO_LONGER_LARGE = "if redis.call('XLEN', KEYS[1]) == 0 then redis.call('DEL', KEYS[2]) end"
+
+# Two hundred small messages are read at once, and of large ones as few as a process can hold: the reading itself has
+# no limit in bytes.
+LARGE_BYTES = 65_536
+FEW = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,7 @@ class Inbox:
                 queues.drain_wake(shard),
                 f"crossdock:rate:{source_id}",
                 queues.COUNTERS,
+                queues.large(shard),
             ],
             args=[
                 max_length,
@@ -104,6 +114,7 @@ class Inbox:
                 int(received_at.timestamp() * 1_000_000),
                 about,
                 request.body,
+                LARGE_BYTES,
             ],
         )
         return Appended(None if word == b"ok" else word.decode(), bool(raised))
@@ -111,20 +122,23 @@ class Inbox:
     def take(self, shard: int, count: int, *, consumer: str = "drain") -> list[Entry]:
         """Up to `count` entries of a shard: those left pending by a dead drain, or else new ones, in order.
 
-        Only the holder of the shard's lock calls this: all drains are one consumer, which is what makes a dead
-        one's entries the next one's first.
+        No more than `FEW` while the shard holds large ones. Only the holder of the shard's lock calls this: all drains
+        are one consumer, which is what makes a dead one's entries the next one's first.
 
         Raises:
             QueueUnavailable: Valkey cannot be read.
         """
         stream = queues.inbox(shard)
         try:
-            while rows := self._read(stream, consumer, "0", count) or self._read(stream, consumer, ">", count):
+            while True:
+                rows, is_large = self._next(shard, count, consumer)
                 entries = [_entry(entry_id, fields) for entry_id, fields in rows if fields]
                 gone = [entry_id for entry_id, fields in rows if not fields]
                 if gone:  # taken, then deleted by hand: left pending it would come back for ever
                     self.client.xack(stream, queues.GROUP, *gone)
-                if entries:
+                if is_large and not rows:
+                    self.client.eval(_NO_LONGER_LARGE, 2, stream, queues.large(shard))
+                if entries or not rows:
                     return entries
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
@@ -133,7 +147,18 @@ class Inbox:
             return self.take(shard, count, consumer=consumer)
         except redis.RedisError as error:
             raise QueueUnavailable(str(error)) from error
-        return []
+
+    def _next(self, shard: int, count: int, consumer: str) -> tuple[list[tuple[bytes, dict[bytes, bytes]]], bool]:
+        """What is to be taken next, and whether the shard holds large entries."""
+        stream, few = queues.inbox(shard), min(FEW, count)
+        with self.client.pipeline(transaction=False) as pipe:
+            pipe.exists(queues.large(shard))
+            pipe.xreadgroup(queues.GROUP, consumer, {stream: "0"}, count=few)
+            is_large, answer = pipe.execute()
+        rows, most = _rows(answer), few if is_large else count
+        if len(rows) == few < most:
+            rows = _rows(self.client.xreadgroup(queues.GROUP, consumer, {stream: "0"}, count=most))
+        return rows or _rows(self.client.xreadgroup(queues.GROUP, consumer, {stream: ">"}, count=most)), bool(is_large)
 
     def acknowledge(self, shard: int, entry_ids: Sequence[bytes]) -> None:
         """Drop entries whose rows are committed. Losing this call only has them taken again and recognised.
@@ -186,19 +211,20 @@ class Inbox:
         except redis.RedisError as error:
             raise QueueUnavailable(str(error)) from error
 
-    def _read(self, stream: str, consumer: str, after: str, count: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        answer: Any = self.client.xreadgroup(queues.GROUP, consumer, {stream: after}, count=count)
-        if not answer:
-            return []
-        rows = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))
-        return list(rows[0] if rows and isinstance(rows[0], list) else rows)
-
     def _make_group(self, stream: str) -> None:
         try:
             self.client.xgroup_create(stream, queues.GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise QueueUnavailable(str(error)) from error
+
+
+def _rows(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries in an answer to XREADGROUP of one stream, in either form that the client gives it."""
+    if not answer:
+        return []
+    rows = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))
+    return list(rows[0] if rows and isinstance(rows[0], list) else rows)
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:

@@ -22,6 +22,11 @@ def inbox(shard: int) -> str:
     return f"crossdock:inbox:{shard}"
 
 
+def large(shard: int) -> str:
+    """Raised while a shard of the inbox holds large messages: few are read at once then."""
+    return f"crossdock:inbox:{shard}:large"
+
+
 def drain_wake(shard: int) -> str:
     """Raised while a drain order for the shard is on its way."""
     return f"crossdock:wake:drain:{shard}"

@@ -23,7 +23,7 @@ from shared import directory, valkey
 from shared.crypto import KeyRing
 from shared.db.tables import messages
 from shared.ids import new_id
-from shared.inbox import Inbox
+from shared.inbox import Entry, Inbox
 from shared.providers import samples
 from shared.providers.contract import Headers, Request
 from shared.settings import Settings
@@ -125,8 +125,13 @@ class Gate:
         return int(statuses[0].split()[0])
 
     def drain(self) -> dict[UUID, dict[str, Any]]:
-        """Process all that the inbox holds as one batch; the rows of its messages."""
-        entries = self.inbox.take(0, 1_000)
+        """Process all that the inbox holds, each take as one batch; the rows of its messages."""
+        left: dict[UUID, dict[str, Any]] = {}
+        while entries := self.inbox.take(0, 1_000):
+            left |= self._drain(entries)
+        return left
+
+    def _drain(self, entries: list[Entry]) -> dict[UUID, dict[str, Any]]:
         batch = [Inbound(entry.message_id, entry.source_id, entry.received_at, entry.request) for entry in entries]
         with self.engine.begin() as connection:
             process(connection, batch, listings=load_listings(connection, self.ring, NOW), now=NOW)

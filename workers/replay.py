@@ -84,7 +84,7 @@ def _advance(connection: Connection, context: Context, job_id: UUID, *, now: dat
         batch = replay_batch(connection, context.ring, row, filters, size=size, now=now)
     except NotFound:  # its subscription was removed since; there is nothing left to find
         batch = Batch()
-    ended = batch.taken < size or batch.last == row["bound"]
+    ended = batch.is_last or batch.last == row["bound"]
     due = now
     if rate is not None:
         due = max(row["next_slice_at"], now - timedelta(seconds=BURST_SECONDS)) + timedelta(seconds=batch.taken / rate)

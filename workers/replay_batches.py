@@ -4,6 +4,7 @@ Comes in: the job and how many. Left behind, in the caller's transaction: delive
 messages transformed anew. A process that dies before the commit has replayed none of the batch.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from workers.inbound.process import process
 
 # Items one transaction takes: a few tens of milliseconds of work each.
 BATCH_SIZES: Final = {"deliveries": 500, "events": 200, "messages": 100}
+BATCH_BYTES: Final = 4_000_000  # of raw bodies, as in a transaction of the drain
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Batch:
     """What one batch did."""
 
     last: UUID | None = None  # the last item looked at; None: there was none
+    is_last: bool = True  # nothing is left after it
     taken: int = 0  # items looked at: done + skipped + failed
     done: int = 0
     skipped: Counter[str] = field(default_factory=Counter)  # by reason
@@ -46,34 +49,37 @@ _SETTLED: Final = {
     "messages": "item.processed_at <= :asked_at",
     "events": "TRUE",
 }
+_BYTES: Final = {"deliveries": "0", "messages": "coalesce(octet_length(item.body), 0)", "events": "0"}
 
 
 def replay_batch(
     connection: Connection, ring: KeyRing, job: Mapping[Any, Any], filters: Filters, *, size: int, now: datetime
 ) -> Batch:
-    """Replay the next `size` items of a job; fewer taken means that there are no more.
+    """Replay the next `size` items of a job, or as many messages as are not too large for one transaction.
 
     Raises:
         NotFound: the subscription that the filters name is gone.
     """
     target = job["target"]
     condition, values = where(connection, target, filters)
-    ids = list(
+    found = list(
         connection.execute(
             text(f"""
-                SELECT item.id FROM {target} item
+                SELECT item.id, {_BYTES[target]} AS bytes FROM {target} item
                 WHERE {condition} AND item.id > :cursor AND item.id <= :bound AND {_SETTLED[target]}
                 ORDER BY item.id LIMIT :size
             """),
             values
             | {"cursor": job["cursor"] or UUID(int=0), "bound": job["bound"], "size": size}
             | ({} if target == "events" else {"asked_at": job["created_at"]}),
-        ).scalars()
+        )
     )
-    if not ids:
+    if not found:
         return Batch()
+    sums = itertools.accumulate(row.bytes for row in found)
+    ids = [row.id for row, total in zip(found, sums, strict=True) if total <= BATCH_BYTES] or [found[0].id]
     batch = _DOINGS[target](connection, ring, ids, filters, now)
-    batch.last, batch.taken = ids[-1], len(ids)
+    batch.last, batch.taken, batch.is_last = ids[-1], len(ids), len(ids) < size and len(ids) == len(found)
     return batch
 
 

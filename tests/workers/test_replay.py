@@ -413,3 +413,25 @@ def test_failed_messages_go_from_their_raw_bytes_through_todays_transform(contex
             text("SELECT e.type, d.subscription_id FROM events e JOIN deliveries d ON d.event_id = e.id")
         ).all()
     assert [(row.type, row.subscription_id) for row in found] == [("user.created", crm)]
+
+
+def test_large_messages_are_replayed_few_at_once(context, engine, ask, monkeypatch):
+    monkeypatch.setattr(replay_batches, "BATCH_BYTES", 2 * len(CUSTOMER))
+    account = rows.account(engine)
+    shop = rows.source(engine, account)
+    headers = {"x-shopify-topic": "customers/create", "x-shopify-shop-domain": "lindenhof.myshopify.com"}
+    bodies = [CUSTOMER, CUSTOMER, CUSTOMER + b" " * 3 * len(CUSTOMER), CUSTOMER, b"{"]
+    for body in bodies:
+        rows.message(engine, account, shop, headers=headers, body=body)
+    batches = []
+    real = replay_batches.process
+
+    def watching(connection, messages, **more):
+        batches.append(len(messages))
+        return real(connection, messages, **more)
+
+    monkeypatch.setattr(replay_batches, "process", watching)
+    job = ask("messages")
+    run_to_end(context, job)
+    assert batches == [2, 1, 2]
+    assert sums(state_of(engine, job)) == (5, 4, 0, 1)

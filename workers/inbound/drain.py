@@ -7,7 +7,7 @@ and the acknowledgement likewise, and the next drain finds them done.
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +33,9 @@ from workers.inbound.syncs import ask_syncs
 _COLLECT_AFTER_OBJECTS = 50_000
 # After this a shard gives way to those whose orders wait: one that is never quite empty must not starve the others.
 TURN_SECONDS = 0.05
+# Of bodies in one transaction, which takes some fifteen times that in memory and a tenth of a second a megabyte. Within
+# one order's time there are many of them, so that a batch of large messages can never be too much for it.
+TRANSACTION_BYTES = 4_000_000
 LISTINGS_SECONDS = 1.0  # how long the sources are believed, as in the ingress
 
 _log = logs.get("inbound")
@@ -59,6 +62,20 @@ def drain(context: Context, shard: int, *, clock: Callable[[], datetime] = utc_n
     if run.taken:
         _log.info("inbound.drained", shard=shard, **run.counts())
     return run.counts()
+
+
+def in_transactions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """The entries in their order, as many together as one transaction is to take; a larger one alone."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.request.body)
+        if batch and size > TRANSACTION_BYTES:
+            yield batch
+            batch, size = [], len(entry.request.body)
+        batch.append(entry)
+    if batch:
+        yield batch
 
 
 class _Run:
@@ -91,7 +108,8 @@ class _Run:
                 entries = self.context.inbox.take(self.shard, self.context.settings.inbox_batch)
                 if not entries:
                     break
-                self._drain_batch(connection, entries)
+                for batch in in_transactions(entries):
+                    self._drain_batch(connection, batch)
                 if time.monotonic() >= self._turn_until and self.context.inbox.others_wait(self.shard):
                     self.gave_way = True
                     break
