@@ -4,8 +4,10 @@ Left behind: nothing but the figures; its rows go with the stage's database.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from bench import naive
@@ -13,7 +15,7 @@ from bench.ceiling import granian
 from bench.figures import rate_within, spread
 from bench.load import Load
 from bench.procs import Meter
-from bench.rig import receiving, send
+from bench.rig import Receiver, Sent, receiving, send
 from bench.samples import Target
 from bench.stack import Stack, free_port, wait_for_port
 from shared.db.engine import make_engine
@@ -31,6 +33,7 @@ class Baseline:
     latency_ms: dict[str, float]  # accepted to delivered
     cpu: dict[str, float]  # seconds per 1,000
     delivered: int
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def measure(stack: Stack, *, seconds: float, count: int) -> Baseline:
@@ -82,4 +85,26 @@ def measure(stack: Stack, *, seconds: float, count: int) -> Baseline:
         spread(latencies),
         meter.per_thousand(receiver.unique),
         receiver.unique,
+        _counts(stack, sent, receiver),
     )
+
+
+def _counts(stack: Stack, sent: Sequence[Sent], receiver: Receiver) -> dict[str, int]:
+    """The same as `bench.counts` has them of Crossdock, from the baseline's own tables."""
+    accepted = sum(one.status == 200 for one in sent)
+    with Session(stack.engine) as session:
+        webhooks = session.scalar(select(func.count()).select_from(naive.Webhook)) or 0
+        shipments = session.scalar(select(func.count()).select_from(naive.Shipment)) or 0
+        delivered = session.scalar(select(func.count()).where(naive.Shipment.state == "delivered")) or 0
+    return {
+        "sent": len(sent),
+        "accepted": accepted,
+        "refused": len(sent) - accepted,
+        "messages": webhooks,
+        "deliveries": shipments,
+        "delivered": delivered,
+        "failed": 0,
+        "waiting": shipments - delivered,
+        "received_unique": receiver.unique,
+        "received_duplicate": receiver.duplicates,
+    }

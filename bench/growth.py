@@ -4,8 +4,9 @@ Left behind: nothing but the figures.
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
+from bench.counts import counts
 from bench.fullway import settle
 from bench.procs import Meter
 from bench.rig import Receiver, receiving
@@ -28,6 +29,7 @@ class Cost:
     rate: float  # a second
     cpu: dict[str, float]  # seconds per 1,000, by process
     rss_mb: dict[str, float]
+    counts: dict[str, int] = field(default_factory=dict)  # of the whole part
 
     def dump(self) -> dict[str, object]:
         """As JSON."""
@@ -46,7 +48,7 @@ def backlog(stack: Stack, size: int, *, sample: int, accounts: int) -> Cost:
         measured = _deep if size > sample else _shallow
         cost = measured(stack, receiver, world, size, sample)
         stack.stop()
-    return cost
+    return replace(cost, counts=counts(stack, [], receiver))
 
 
 def _shallow(stack: Stack, receiver: Receiver, world: World, size: int, sample: int) -> Cost:
@@ -92,4 +94,5 @@ def subscriptions(stack: Stack, number: int, *, deliveries: int) -> Cost:
             rate = arrivals(stack, receiver, deliveries)
             settle(stack, receiver, QUIET_SECONDS)
         stack.stop()
-    return Cost(number, deliveries, rate, meter.per_thousand(deliveries), meter.peak_rss_mb)
+    cpu = meter.per_thousand(deliveries)
+    return Cost(number, deliveries, rate, cpu, meter.peak_rss_mb, counts(stack, [], receiver))

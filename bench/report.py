@@ -84,6 +84,9 @@ def report(findings: Findings, conditions: Mapping[str, object]) -> dict[str, An
         "full": findings.full.counts,
         "none_dead": findings.none_dead.counts,
         "some_dead": findings.some_dead.counts,
+        "naive": findings.baseline.counts if findings.baseline else {},
+        **{f"backlog_{cost.size}": cost.counts for cost in findings.backlogs},
+        **{f"subscriptions_{cost.size}": cost.counts for cost in findings.subscriptions},
     }
     problems = {name: discrepancies(part) for name, part in counts.items() if part}
     if findings.mixed.topics:

@@ -1,5 +1,6 @@
 """The report that `make bench` writes: its keys, its ratios and its targets."""
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -35,7 +36,8 @@ LATENCY = {"p50": 1.0, "p90": 2.0, "p99": 4.0, "max": 8.0, "count": 10}
 
 
 def cost(size: int, worker: float) -> Cost:
-    return Cost(size, 1000, 3000.0, {"worker-delivery": worker, "postgres": 0.1, "total": worker + 0.1}, {"beat": 50.0})
+    cpu = {"worker-delivery": worker, "postgres": 0.1, "total": worker + 0.1}
+    return Cost(size, 1000, 3000.0, cpu, {"beat": 50.0}, COUNTS)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def findings() -> Findings:
     return Findings(
         bare_view=9000.0,
         raw_xadd=3000.0,
-        baseline=Baseline(100.0, LATENCY, {"total": 20.0}, 1000),
+        baseline=Baseline(100.0, LATENCY, {"total": 20.0}, 1000, COUNTS),
         stages=Stages({"ingress": 3600.0, "inbound": 3000.0, "delivery": 2700.0}, {}, COUNTS),
         full=FullWay(1300.0, 1200.0, 720.0, {"ack": LATENCY, "accepted_to_delivered": LATENCY}, {}, {}, COUNTS),
         backlogs=[cost(1_000, 0.2), cost(100_000, 0.23)],
@@ -95,12 +97,38 @@ def test_a_part_that_was_not_measured_gives_zeros_and_no_error(met: dict[str, ob
     assert content["reconciled"] is False
 
 
+def parts_of(findings: Findings) -> dict[str, dict[str, int]]:
+    """The counts of every part by its name, each a dictionary of its own."""
+    assert findings.baseline is not None
+    lost = COUNTS.copy
+    findings.stages.counts, findings.full.counts = lost(), lost()
+    findings.none_dead.counts, findings.some_dead.counts = lost(), lost()
+    findings.baseline = replace(findings.baseline, counts=lost())
+    findings.backlogs = [replace(cost, counts=lost()) for cost in findings.backlogs]
+    findings.subscriptions = [replace(cost, counts=lost()) for cost in findings.subscriptions]
+    return {
+        "stages": findings.stages.counts,
+        "full": findings.full.counts,
+        "none_dead": findings.none_dead.counts,
+        "some_dead": findings.some_dead.counts,
+        "naive": findings.baseline.counts,
+        "backlog_1000": findings.backlogs[0].counts,
+        "backlog_100000": findings.backlogs[1].counts,
+        "subscriptions_1": findings.subscriptions[0].counts,
+        "subscriptions_1000": findings.subscriptions[1].counts,
+    }
+
+
 def test_one_lost_webhook_in_any_part_is_not_reconciled(findings: Findings, met: dict[str, object]) -> None:
+    parts = parts_of(findings)
+    assert set(report(findings, met)["counts"]) == {*parts, "discrepancies"}
     assert report(findings, met)["reconciled"] is True
-    findings.some_dead.counts = COUNTS | {"messages": 9}
-    content = report(findings, met)
-    assert content["reconciled"] is False
-    assert set(content["counts"]["discrepancies"]) == {"some_dead"}
+    for name, counts in parts.items():
+        counts["delivered"] -= 1
+        content = report(findings, met)
+        assert content["reconciled"] is False
+        assert set(content["counts"]["discrepancies"]) == {name}
+        counts["delivered"] += 1
 
 
 @pytest.mark.parametrize("states", [{"processed": 14}, {"processed": 14, "failed": 1}], ids=["lost", "failed"])
