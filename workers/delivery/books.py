@@ -28,6 +28,8 @@ from workers.delivery.subscribers import Subscribers
 # A claim that a crash of the server takes back was never more than a promise to ourselves: it need not be on disk.
 _RELAXED = text("SET LOCAL synchronous_commit = off")
 
+HELD_BYTES = 32_000_000  # of bodies: with this much leased, no more is claimed
+
 _log = logs.get("delivery")
 
 
@@ -50,7 +52,9 @@ class Books:
                 lanes.settle_strays(connection, inactive=found.inactive, deleted=found.deleted, now=now)
         return found.due
 
-    def claim(self, wants: Mapping[str, int], our_claims: Sequence[str], now: datetime) -> Claim:
+    def claim(
+        self, wants: Mapping[str, int], our_claims: Sequence[str], now: datetime, most_bytes: int = HELD_BYTES
+    ) -> Claim:
         """Lease deliveries, and know their subscribers."""
         with transaction(self._context.engine) as connection:
             connection.execute(_RELAXED)
@@ -61,6 +65,7 @@ class Books:
                 our_claims=our_claims,
                 circuit_failures=self._settings.circuit_failures,
                 in_flight=self._settings.subscription_in_flight,
+                most_bytes=most_bytes,
                 now=now,
                 lease_until=after(now, self._settings.lease_seconds),
             )

@@ -80,13 +80,16 @@ WITH lane AS MATERIALIZED (
         WHERE d.subscription_id = lane.id AND d.strict AND d.state IN ('pending', 'leased')
         ORDER BY d.event_id LIMIT 1
     ) h WHERE lane.strict AND lane.places > 0 AND h.state = 'pending' AND h.next_attempt_at <= :now
+), sized AS (
+    SELECT picked.id, e.body,
+        sum(octet_length(e.body)) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+    FROM picked LEFT JOIN events e ON e.id = picked.event_id
 )
 UPDATE deliveries d SET state = 'leased', claim_id = CAST(:claim AS uuid), lease_until = :until
-FROM picked LEFT JOIN events e ON e.id = picked.event_id
-WHERE d.id = picked.id AND d.state = 'pending'
+FROM sized WHERE d.id = sized.id AND d.state = 'pending' AND coalesce(sized.bytes_before, 0) < :most_bytes
 RETURNING CAST(d.id AS text) AS delivery_id, CAST(d.account_id AS text) AS account_id,
     CAST(d.subscription_id AS text) AS subscription_id, CAST(d.event_id AS text) AS event_id,
-    d.event_type, d.tries, d.attempts, e.body, d.last_error IS NOT NULL
+    d.event_type, d.tries, d.attempts, sized.body, d.last_error IS NOT NULL
 """)
 
 
@@ -163,10 +166,11 @@ def claim(
     our_claims: Sequence[str],
     circuit_failures: int,
     in_flight: int,
+    most_bytes: int,
     now: datetime,
     lease_until: datetime,
 ) -> Claim:
-    """Lease up to `wants` deliveries of each lane, the earliest due first.
+    """Lease up to `wants` deliveries of each lane, the earliest due first, until their bodies come to `most_bytes`.
 
     A lane that failed `circuit_failures` times in a row is given one request as a probe, a strict lane one at a time. A
     lane that another dispatcher is claiming from at this moment is passed over.
@@ -185,6 +189,7 @@ def claim(
             "strict": [row.strict for row in lanes],
             "claims": list(our_claims),
             "claim": claim_id,
+            "most_bytes": most_bytes,
             "now": now,
             "until": lease_until,
         },

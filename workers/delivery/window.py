@@ -24,7 +24,7 @@ from shared.destinations.contract import Verdict
 from shared.egress import networks_of
 from shared.egress.sessions import Session
 from workers.context import Context
-from workers.delivery.books import Books
+from workers.delivery.books import HELD_BYTES, Books
 from workers.delivery.claim import Claimed, DueLane
 from workers.delivery.converse import Way, carry
 from workers.delivery.hand import Hand
@@ -78,6 +78,7 @@ class Window:
         self._results: list[Result] = []
         self._writing = False
         self._claims: Counter[str] = Counter()  # open deliveries by claim id
+        self._held_bytes = 0
         self._claim_number = 0
         self._due: dict[str, DueLane] = {}
         self._changed = asyncio.Event()
@@ -152,7 +153,7 @@ class Window:
         self._age()
         bulk = sum(len(hand.waiting) for hand in self._bulk)
         places = AHEAD * self._size - (self._waiting - bulk) - len(self._brisk)
-        if len(self._flights) >= self._size * (1 + SLOW_FACTOR):
+        if len(self._flights) >= self._size * (1 + SLOW_FACTOR) or self._held_bytes >= HELD_BYTES:
             return {}
         wants: dict[str, int] = {}
         for hand in sorted((self._hands[key] for key in self._due), key=lambda hand: hand.served):
@@ -166,12 +167,13 @@ class Window:
 
     async def _claim(self, wants: Mapping[str, int]) -> int:
         now = self.clock()
-        claim = await self._in_books(self._books.claim, wants, [*self._claims], now)
+        claim = await self._in_books(self._books.claim, wants, [*self._claims], now, HELD_BYTES - self._held_bytes)
         self._claim_number += 1
         taken: Counter[str] = Counter()
         for claimed in claim.taken:
             taken[claimed.subscription_id] += 1
             self._claims[claim.claim_id] += 1
+            self._held_bytes += len(claimed.body or b"")
             hand = self._hands[claimed.subscription_id]
             hand.deal(claimed)
             self._waiting += 1
@@ -332,6 +334,7 @@ class Window:
             self._close_claim(claimed)
 
     def _close_claim(self, claimed: Claimed) -> None:
+        self._held_bytes -= len(claimed.body or b"")
         self._claims[claimed.claim_id] -= 1
         if self._claims[claimed.claim_id] <= 0:
             del self._claims[claimed.claim_id]
