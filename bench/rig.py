@@ -1,7 +1,7 @@
 """The parent's handles on the load generator and the receiver, which run as processes of their own.
 
-Left behind: nothing; records are read and their files removed with the stack's folder. A bench that dies leaves the two
-without a parent on standard input, and both are ended by the closed pipe or by SIGTERM.
+Left behind: nothing; records are read and their files removed with the stack's folder. When the bench dies the two end
+with it.
 """
 
 import json
@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.load import FIELDS, Load
 from bench.receiver import PROGRESS_BYTES
 from bench.stack import ROOT, free_port
+from cli.tether import tied
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +111,14 @@ def send(folder: Path, load: Load, *, started: Callable[[], object] | None = Non
 
 
 def _spawn(module: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+    return tied(
+        subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     )
 
 

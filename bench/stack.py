@@ -1,7 +1,7 @@
 """The stack under test: the embedded servers on a real disk with fsync on, and the processes of the Procfile.
 
 Comes in: a folder. Left behind: nothing; the servers and processes are stopped and the folder is removed. A bench that
-dies in the middle leaves its folder under var/bench and, at worst, running servers, which the next bench stops.
+dies in the middle leaves its folder under var/bench; what it started ends with it.
 """
 
 import os
@@ -24,6 +24,7 @@ from celery import Celery
 from sqlalchemy import Engine, create_engine, text
 
 from cli.embedded import Embedded
+from cli.tether import tied
 from shared import valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing, load_ring
@@ -169,13 +170,15 @@ class Stack:
     def run(self, name: str, command: str, environment: Mapping[str, str] | None = None) -> None:
         """Start one command under `name`; its output goes to the folder."""
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {command}"],
-                cwd=ROOT,
-                env=self.environment | dict(environment or {}),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+            self.processes[name] = tied(
+                subprocess.Popen(
+                    ["/bin/sh", "-c", f"exec {command}"],
+                    cwd=ROOT,
+                    env=self.environment | dict(environment or {}),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
             )
 
     def stop(self, *names: str) -> None:

@@ -1,8 +1,9 @@
 """The embedded servers: the real PostgreSQL 18 and Valkey 9 out of their wheels, for one data folder.
 
 Comes in: a folder. Left behind: running servers on unix sockets that only this user can open, and their data in
-the folder. A process that dies in the middle leaves servers that the next start finds by their pid files and stops
-before it starts its own; what they had fsynced is there. Nothing listens on the network.
+the folder. When the process that started them dies, its tether stops them; were that to die as well, the next start
+finds them by their pid files and stops them before it starts its own. What they had fsynced is there. Nothing listens
+on the network.
 """
 
 import contextlib
@@ -27,11 +28,16 @@ import psutil
 import psycopg2
 import redis
 
+from cli.tether import tied
+
 START_SECONDS = 30.0
 STOP_SECONDS = 8.0
 POLL_SECONDS = 0.02
 SOCKET_PATH_BYTES = 90  # the kernel's limit is 107 (103 on macOS); PostgreSQL appends `/.s.PGSQL.5432`
 DATABASE = "crossdock"
+
+# PostgreSQL's SIGINT is its fast shutdown: open sessions are ended, data is flushed.
+SIGNALS = {"postgres": signal.SIGINT, "valkey": signal.SIGTERM}
 
 # Sized for a small machine; a real installation brings its own server and DATABASE_URL.
 POSTGRES_SETTINGS = {
@@ -114,8 +120,7 @@ class Embedded:
         if self._watch is not None:
             self._watch.join()
             self._watch = None
-        # PostgreSQL's SIGINT is its fast shutdown: open sessions are ended, data is flushed.
-        for name, signum in (("postgres", signal.SIGINT), ("valkey", signal.SIGTERM)):
+        for name, signum in SIGNALS.items():
             process = self._processes.pop(name, None)
             if process is not None and process.poll() is None:
                 process.send_signal(signum)
@@ -165,8 +170,8 @@ class Embedded:
         config = folder / "valkey.conf"
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         with (self.data_dir / "valkey.log").open("ab") as log:
-            self._processes["valkey"] = subprocess.Popen(
-                [_valkey_binary(), str(config)], stdout=log, stderr=log, start_new_session=True
+            self._processes["valkey"] = tied(
+                subprocess.Popen([_valkey_binary(), str(config)], stdout=log, stderr=log, start_new_session=True)
             )
         # The server writes its own pid file only when it daemonizes.
         (folder / "valkey.pid").write_text(str(self._processes["valkey"].pid))
@@ -197,8 +202,9 @@ class Embedded:
         if server.system_user:  # PostgreSQL refuses to run as root
             os.chown(self._sockets, pwd.getpwnam(server.system_user).pw_uid, -1)
         with (self.data_dir / "postgres.log").open("ab") as log:
-            self._processes["postgres"] = subprocess.Popen(
-                arguments, stdout=log, stderr=log, start_new_session=True, user=server.system_user
+            self._processes["postgres"] = tied(
+                subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True, user=server.system_user),
+                SIGNALS["postgres"],
             )
 
     def _secure_postgres(self, folder: Path, server: Any) -> None:
@@ -273,7 +279,7 @@ def _end_leftover(pid_file: Path, name: str) -> None:
         leftover = psutil.Process(int(pid_file.read_text().split()[0]))
         if name not in leftover.name():
             return
-        leftover.send_signal(signal.SIGINT if name == "postgres" else signal.SIGTERM)
+        leftover.send_signal(SIGNALS[name])
         try:
             leftover.wait(STOP_SECONDS)
         except psutil.TimeoutExpired:

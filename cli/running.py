@@ -1,7 +1,7 @@
 """Running the whole: servers, then schema, then processes; and all of it down again, in the other order.
 
-Comes in: Settings and the Procfile. Left behind: the data folder. Whatever dies while it runs is started again;
-whatever is killed with it is ended by the next run.
+Comes in: Settings and the Procfile. Left behind: the data folder. Whatever dies while it runs is started again; when
+this process itself is killed, the rest ends with it.
 """
 
 import threading

@@ -2,7 +2,7 @@
 
 Comes in: commands by name and their environment. Left behind while it runs: a record of the processes' pids. Each
 process leads a session of its own, so that its children can be ended with it. If the supervisor itself is killed, its
-processes run on; the next `end_leftovers` on the same record ends them.
+tether ends them; were that to be killed as well, the next `end_leftovers` on the same record does.
 """
 
 import contextlib
@@ -21,6 +21,8 @@ import orjson
 import psutil
 from honcho.colour import get_colours
 from honcho.printer import Message
+
+from cli.tether import members, tied
 
 POLL_SECONDS = 0.05
 FIRST_PAUSE_SECONDS = 0.5
@@ -111,14 +113,16 @@ class Supervisor:
     def _start(self, process: _Process) -> None:
         process.started = time.monotonic()
         # `exec` makes the program itself the leader of the session, rather than a shell that keeps signals from it.
-        process.child = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {process.command}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(self.environment),
-            cwd=self.folder,
-            start_new_session=True,
+        process.child = tied(
+            subprocess.Popen(
+                ["/bin/sh", "-c", f"exec {process.command}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=dict(self.environment),
+                cwd=self.folder,
+                start_new_session=True,
+            )
         )
         self._write_record()
         process.reader = threading.Thread(target=self._relay, args=(process.name, process.colour, process.child))
@@ -190,25 +194,12 @@ def end_leftovers(record: Path) -> list[str]:
         return []
     names = []
     for entry in entries:
-        members = _session(entry["pid"], created=entry["created"])
-        if members:
+        left = members({entry["pid"]: entry["created"]})
+        if left:
             names.append(entry["name"])
-        for member in members:
+        for member in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        psutil.wait_procs(members, timeout=5)
+        psutil.wait_procs(left, timeout=5)
     record.unlink(missing_ok=True)
     return names
-
-
-def _session(leader: int, *, created: float) -> list[psutil.Process]:
-    """The processes of the session that `leader`, born at `created`, began; empty when the pid is another's now."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        if abs(psutil.Process(leader).create_time() - created) > 1:
-            return []
-    members = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(process.pid) == leader:
-                members.append(process)
-    return members

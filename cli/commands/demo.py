@@ -1,7 +1,6 @@
 """`crossdock demo`: the whole way, with good and bad webhooks, on servers of its own, and its sums checked.
 
-Left behind: nothing, but with --keep until Ctrl-C. Killed outright it leaves servers on a folder below the system's
-temporary one.
+Left behind: nothing, but with --keep until Ctrl-C. Killed outright it leaves a folder below the system's temporary one.
 """
 
 import asyncio

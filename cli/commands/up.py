@@ -1,7 +1,7 @@
 """`crossdock up`: everything, on this machine, until Ctrl-C.
 
-Left behind: the data folder, which the next `up` finds. Killed outright, it leaves servers and processes running; the
-next `up` ends them first. Nothing that was acknowledged is lost either way.
+Left behind: the data folder, which the next `up` finds. Killed outright, it takes servers and processes with it within
+seconds, and the next `up` ends first what has not gone. Nothing that was acknowledged is lost either way.
 """
 
 import signal

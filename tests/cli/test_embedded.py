@@ -85,18 +85,29 @@ def test_a_watched_server_that_is_killed_comes_back_without_a_hand(embedded: Emb
     assert _execute(embedded, "SELECT 1") == [(1,)]
 
 
-def test_servers_that_a_killed_run_left_are_ended_by_the_next_start(folder: Path) -> None:
-    data = folder / "data"
+def _killed_run(data: Path, *, tether: bool) -> list[int]:
+    """The pids of the servers of a run that is killed as soon as they answer, with its tether or without."""
+    told = data.with_suffix(".pids")
     program = (
-        "import os, pathlib, signal; from cli.embedded import Embedded\n"
+        "import os, pathlib, signal; from cli import tether; from cli.embedded import Embedded\n"
         f"e = Embedded(pathlib.Path({str(data)!r})); e.start()\n"
-        f"pathlib.Path({str(folder / 'pids')!r}).write_text(f\"{{e.pid('postgres')}} {{e.pid('valkey')}}\")\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"pathlib.Path({str(told)!r}).write_text(f\"{{e.pid('postgres')}} {{e.pid('valkey')}}\")\n"
+        f"{'' if tether else 'tether._other_end.kill(); '}os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=False, cwd=Path(__file__).parents[2])
-    left = [int(pid) for pid in (folder / "pids").read_text().split()]
+    return [int(pid) for pid in told.read_text().split()]
+
+
+def test_servers_end_with_a_run_that_is_killed(folder: Path) -> None:
+    left = _killed_run(folder / "data", tether=True)
+    until(lambda: all(_is_gone(pid) for pid in left))
+    assert "database system is shut down" in (folder / "data" / "postgres.log").read_text(), "it was asked, not killed"
+
+
+def test_servers_that_a_run_killed_with_its_tether_left_are_ended_by_the_next_start(folder: Path) -> None:
+    left = _killed_run(folder / "data", tether=False)
     assert not any(_is_gone(pid) for pid in left)
-    with Embedded(data) as embedded:
+    with Embedded(folder / "data") as embedded:
         assert all(_is_gone(pid) for pid in left)
         assert {embedded.pid("postgres"), embedded.pid("valkey")}.isdisjoint(left)
         assert _execute(embedded, "SELECT 1") == [(1,)]

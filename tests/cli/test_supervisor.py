@@ -114,14 +114,16 @@ def test_stop_kills_with_its_children_what_does_not_end_in_time(run: Run) -> Non
     assert not (run.folder / "processes.json").exists()
 
 
-def test_what_a_killed_supervisor_leaves_is_ended_by_the_next(tmp_path: Path) -> None:
+def test_what_a_supervisor_that_was_killed_with_its_tether_leaves_is_ended_by_the_next(tmp_path: Path) -> None:
     record = tmp_path / "processes.json"
     program = (
         "import os, sys, pathlib, signal; from honcho.printer import Printer; from cli.supervisor import Supervisor\n"
+        "from cli import tether\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
         "s = Supervisor(commands={'left': 'sleep 1000'}, environment=dict(os.environ), folder=folder, "
         f"record=pathlib.Path({str(record)!r}), printer=Printer(sys.stdout))\n"
-        "s.start(); (folder / 'pid').write_text(str(s.pid('left'))); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "s.start(); (folder / 'pid').write_text(str(s.pid('left')))\n"
+        "tether._other_end.kill(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], check=False, cwd=Path(__file__).parents[2])
     assert ended.returncode == -signal.SIGKILL

@@ -15,6 +15,8 @@ import psutil
 import pytest
 import requests
 
+from cli.tether import tied
+
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(240)]
 
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from cli.main import main; main()"]
@@ -42,8 +44,10 @@ class Up:
     def start(self) -> dict[str, Any]:
         """What it tells when it is ready."""
         with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
-                [*PROGRAM, "up", "--json"], env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log
+            self.running = tied(
+                subprocess.Popen(
+                    [*PROGRAM, "up", "--json"], env=self.environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log
+                )
             )
         assert self.running.stdout is not None
         line = self.running.stdout.readline()

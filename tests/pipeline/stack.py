@@ -23,6 +23,7 @@ from sqlalchemy import Engine, text
 from cli import ports
 from cli import stack as cli_stack
 from cli.embedded import Embedded
+from cli.tether import tied
 from shared import directory, queues, valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing, load_ring
@@ -148,13 +149,15 @@ class Stack:
         self._started[name] = time.time()
         self._marks[name] = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
-            self._running[name] = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {cli_stack.commands()[name]}"],
-                cwd=cli_stack.ROOT,
-                env=self.environment,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
+            self._running[name] = tied(
+                subprocess.Popen(
+                    ["/bin/sh", "-c", f"exec {cli_stack.commands()[name]}"],
+                    cwd=cli_stack.ROOT,
+                    env=self.environment,
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
             )
 
     def wait_ready(self, name: str) -> None:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from cli.embedded import Embedded
+from cli.tether import tied
 from shared import queues, refusals, valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing, new_key
@@ -74,7 +75,7 @@ class Served:
             "CROSSDOCK_MAX_BODY_BYTES": "100000",
             "HTTP_PROXY": "http://user:secret@proxy.example",
         }
-        self.process = subprocess.Popen([sys.executable, "-m", "web.serve", "ingress"], env=environment)
+        self.process = tied(subprocess.Popen([sys.executable, "-m", "web.serve", "ingress"], env=environment))
         until(self.is_up)
 
     def is_up(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 
 from cli import stack as cli_stack
+from cli.tether import tied
 from shared import orders, queues, valkey
 from shared.settings import Settings
 from tests.pipeline.waiting import until
@@ -24,13 +25,15 @@ class Worker:
     def __init__(self, settings: Settings, log: Path) -> None:
         self.log = log
         with log.open("wb") as out:
-            self.process = subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {cli_stack.commands()['worker-inbound']}"],
-                cwd=cli_stack.ROOT,
-                env=cli_stack.environment(settings),
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
+            self.process = tied(
+                subprocess.Popen(
+                    ["/bin/sh", "-c", f"exec {cli_stack.commands()['worker-inbound']}"],
+                    cwd=cli_stack.ROOT,
+                    env=cli_stack.environment(settings),
+                    stdout=out,
+                    stderr=out,
+                    start_new_session=True,
+                )
             )
         self._broker = valkey.celery_url(settings.redis_url)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.tether import tied
 from shared import orders
 from shared.clock import utc_now
 from shared.crypto import load_ring
@@ -43,13 +44,15 @@ def test_k22_sigterm_drains_within_the_grace_and_leaves_no_lease(settings: Setti
         celery = Path(sys.executable).with_name("celery")
         command = [str(celery), "-A", "workers.app", "worker", "-Q", "delivery", "-c", "1", "-n", "delivery@test"]
         with (settings.data_dir / "worker.log").open("wb") as log:
-            worker = subprocess.Popen(
-                [*command, "--without-gossip", "--without-mingle"],
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+            worker = tied(
+                subprocess.Popen(
+                    [*command, "--without-gossip", "--without-mingle"],
+                    cwd=ROOT,
+                    env=environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
             )
         try:
             assert orders.wake_dispatch(settings, context.client)
