@@ -1,7 +1,8 @@
 """Celery's configuration, read by `workers.app`; everything that can be set comes from Settings.
 
-Orders are small, idempotent and may be lost: they are acknowledged late, prefetched one at a time, expire, and beat
-asks again. No payload is ever in one.
+Orders are small, idempotent and may be lost: they are acknowledged late, prefetched one at a time, and beat asks again.
+None expires, for whether one has is judged by the clocks of two machines: `shared.orders` bounds how many wait. No
+payload is ever in one.
 """
 
 from shared import queues, valkey
@@ -52,17 +53,14 @@ task_routes = {
     queues.UPSTREAM_CONFIRM: {"queue": queues.UPSTREAM_QUEUE},
     queues.UPSTREAM_POLL: {"queue": queues.UPSTREAM_QUEUE},
 }
+beat_scheduler = "workers.beat:Scheduler"
 beat_schedule = {
-    "every second: wake what is due": {"task": queues.TICK, "schedule": 1.0, "options": {"expires": 2}},
-    "every minute: privacy": {"task": queues.PRIVACY, "schedule": 60.0, "options": {"expires": 60}},
-    "every minute: recover": {"task": queues.RECOVER, "schedule": 60.0, "options": {"expires": 60}},
-    "every five seconds: upstream work": {"task": queues.UPSTREAM_WORK, "schedule": 5.0, "options": {"expires": 5}},
-    "every half minute: confirm topics": {
-        "task": queues.UPSTREAM_CONFIRM,
-        "schedule": 30.0,
-        "options": {"expires": 30},
-    },
-    "every five seconds: poll queues": {"task": queues.UPSTREAM_POLL, "schedule": 5.0, "options": {"expires": 5}},
+    "every second: wake what is due": {"task": queues.TICK, "schedule": 1.0},
+    "every minute: privacy": {"task": queues.PRIVACY, "schedule": 60.0},
+    "every minute: recover": {"task": queues.RECOVER, "schedule": 60.0},
+    "every five seconds: upstream work": {"task": queues.UPSTREAM_WORK, "schedule": 5.0},
+    "every half minute: confirm topics": {"task": queues.UPSTREAM_CONFIRM, "schedule": 30.0},
+    "every five seconds: poll queues": {"task": queues.UPSTREAM_POLL, "schedule": 5.0},
     # Hourly, though days are what it counts: a beat that is restarted each night would never come to a daily one.
-    "every hour: retain": {"task": queues.RETAIN, "schedule": 3600.0, "options": {"expires": 3600}},
+    "every hour: retain": {"task": queues.RETAIN, "schedule": 3600.0},
 }

@@ -79,7 +79,7 @@ WITH drafts AS MATERIALIZED (
 INSERT INTO deliveries (id, account_id, event_id, subscription_id, event_type, state, strict, next_attempt_at,
                         accepted_at, created_at)
 SELECT uuidv7(), d.account_id, d.id, w.subscription_id, d.type, CASE WHEN w.active THEN 'pending' ELSE 'held' END,
-       w.strict, :now, d.accepted_at, :now
+       w.strict, LEAST(:now, now()), d.accepted_at, :now  -- a drain that is ahead must not make them due later
 FROM drafts d JOIN wanted w ON w.account_id = d.account_id AND w.type = d.type
 ORDER BY d.id
 """

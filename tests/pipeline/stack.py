@@ -30,6 +30,7 @@ from shared.crypto import KeyRing, load_ring
 from shared.db.engine import make_engine
 from shared.db.migrate import migrate
 from shared.settings import Settings
+from tests.pipeline import ahead
 from tests.pipeline.waiting import until
 
 PROCESSES = ("ingress", "worker-inbound", "worker-delivery", "worker-sync", "beat")
@@ -143,8 +144,8 @@ class Stack:
         """Whether the process that the Procfile calls `name` lives."""
         return name in self._running and self._running[name].poll() is None
 
-    def spawn(self, name: str) -> None:
-        """Start one process of the Procfile by its very line."""
+    def spawn(self, name: str, *, ahead_seconds: int = 0) -> None:
+        """Start one process of the Procfile by its very line, with a clock that is so far ahead."""
         log = self.log(name)
         self._started[name] = time.time()
         self._marks[name] = log.stat().st_size if log.exists() else 0
@@ -153,7 +154,7 @@ class Stack:
                 subprocess.Popen(
                     ["/bin/sh", "-c", f"exec {cli_stack.commands()[name]}"],
                     cwd=cli_stack.ROOT,
-                    env=self.environment,
+                    env=self.environment | (ahead.environment(ahead_seconds) if ahead_seconds else {}),
                     stdout=out,
                     stderr=out,
                     start_new_session=True,
@@ -172,6 +173,18 @@ class Stack:
         """What a supervisor does after a crash of `name`."""
         self.spawn(name)
         self.wait_ready(name)
+
+    @contextlib.contextmanager
+    def skewed(self, name: str, seconds: int) -> Iterator[None]:
+        """While open, the process `name` runs with a clock that is `seconds` ahead, and no other of its kind does."""
+        self.kill(name)
+        self.spawn(name, ahead_seconds=seconds)
+        try:
+            self.wait_ready(name)
+            yield
+        finally:
+            self.kill(name)
+            self.restart(name)
 
     def kill(self, name: str) -> None:
         """`kill -9` of the process and of all its children at once: nothing of it gets to tidy up."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from shared import directory, orders
 from shared.db.engine import transaction
 from workers.context import Context
-from workers.delivery.leases import expire
+from workers.delivery.leases import sweep
 
 
 def recover(context: Context, *, now: datetime) -> dict[str, int]:
@@ -22,7 +22,7 @@ def recover(context: Context, *, now: datetime) -> dict[str, int]:
         QueueUnavailable: Valkey cannot be reached; the leases were given back all the same.
     """
     with transaction(context.engine) as connection:
-        expired = expire(connection, now=now)
+        expired = sweep(connection, now=now)
     if expired:
         orders.wake_dispatch(context.settings, context.client)
     with transaction(context.engine) as connection:

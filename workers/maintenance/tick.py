@@ -16,7 +16,7 @@ from shared import logs, orders, queues
 from shared.db.engine import transaction
 from shared.errors import QueueUnavailable
 from workers.context import Context
-from workers.delivery.leases import expire
+from workers.delivery.leases import sweep
 from workers.replay import order_slice
 
 # How often expired leases are looked for: a dispatcher's death is noticed this long after its lease ends.
@@ -49,7 +49,7 @@ def tick(context: Context, *, now: datetime) -> dict[str, int]:
     Raises:
         QueueUnavailable: Valkey cannot be reached, so no order could be sent anyway.
     """
-    waiting, sweep = _look_at_queue(context, now)
+    waiting, is_sweep_due = _look_at_queue(context, now)
     counts = {
         "drains": sum(orders.send(context.settings, queues.DRAIN, shard) for shard in waiting),
         "dispatches": 0,
@@ -58,8 +58,8 @@ def tick(context: Context, *, now: datetime) -> dict[str, int]:
     }
     try:
         with transaction(context.engine) as connection:
-            if sweep:
-                counts["expired"] = expire(connection, now=now)
+            if is_sweep_due:
+                counts["expired"] = sweep(connection, now=now)
             due = is_anything_due(connection, now=now)
             jobs = list(connection.execute(_JOBS, {"now": now}).scalars())
     except (database.OperationalError, database.InterfaceError, database.TimeoutError) as error:
@@ -85,14 +85,14 @@ def _look_at_queue(context: Context, now: datetime) -> tuple[list[int], bool]:
             pipe.set(queues.SWEEP, "1", nx=True, ex=SWEEP_SECONDS)
             for shard in shards:
                 pipe.xlen(queues.inbox(shard))
-            _, sweep, *lengths = pipe.execute()
+            _, is_sweep_due, *lengths = pipe.execute()
         filled = [shard for shard, length in zip(shards, lengths, strict=True) if length]
         if not filled:
-            return [], bool(sweep)
+            return [], bool(is_sweep_due)
         with context.client.pipeline(transaction=False) as pipe:
             for shard in filled:
                 pipe.set(queues.drain_wake(shard), "1", nx=True, ex=queues.WAKE_SECONDS)
             raised = pipe.execute()
     except redis.RedisError as error:
         raise QueueUnavailable(str(error)) from error
-    return [shard for shard, done in zip(filled, raised, strict=True) if done], bool(sweep)
+    return [shard for shard, done in zip(filled, raised, strict=True) if done], bool(is_sweep_due)
