@@ -22,7 +22,6 @@ from shared.ids import floor_id
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Counting a backlog reads its index; past this many a scrape says "at least".
 COUNT_LIMIT: Final = 100_000
-MOST_SHARDS: Final = 256  # as many as the setting allows; a shard without a stream is not shown
 LATENCY_WINDOW_SECONDS: Final = 300
 LATENCY_SAMPLE: Final = 2_000
 QUANTILES: Final = (0.5, 0.9, 0.99)
@@ -111,7 +110,7 @@ class _Scrape(Collector):
         waiting = GaugeMetricFamily("crossdock_inbox_messages", "Accepted and not yet drained.", labels=["shard"])
         oldest = GaugeMetricFamily("crossdock_inbox_oldest_seconds", "Age of the oldest of them.", labels=["shard"])
         with self.client.pipeline(transaction=False) as pipe:
-            for shard in range(MOST_SHARDS):
+            for shard in range(queues.MOST_SHARDS):  # one without a stream is not shown
                 pipe.exists(queues.inbox(shard))
             there = pipe.execute()
         for shard in (shard for shard, exists in enumerate(there) if exists):

@@ -17,6 +17,11 @@ SWEEP: Final = "crossdock:sweep"  # raised for as long as expired leases need no
 GROUP: Final = "drain"  # the consumer group of every inbox stream
 
 
+MOST_SHARDS: Final = (
+    256  # of the inbox; whoever looks at all there is looks at so many, whatever the setting says today
+)
+
+
 def inbox(shard: int) -> str:
     """The stream of one shard of the inbox."""
     return f"crossdock:inbox:{shard}"

@@ -15,6 +15,7 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared import queues
 from shared.errors import SettingsInvalid
 
 PREFIX = "CROSSDOCK_"
@@ -59,7 +60,13 @@ class Settings(BaseSettings):
     flower_password: SecretStr = Field(SecretStr(""), description="Flower's basic-auth password.")
 
     # Taking in.
-    inbox_shards: int = Field(4, ge=1, le=256, description="Streams the inbox is split into; order holds within one.")
+    inbox_shards: int = Field(
+        4,
+        ge=1,
+        le=queues.MOST_SHARDS,
+        description="Streams the inbox is split into; order holds within one. After a change the old ones are drained "
+        "as well, beside the new: meanwhile only a record's own version keeps old from overwriting new.",
+    )
     inbox_batch: int = Field(200, ge=1, le=1000, description="Messages one transaction of the drain takes.")
     inbox_max_length: int = Field(
         1_000_000, ge=1000, description="Messages a shard may hold undrained; past it the ingress answers 503."

@@ -15,7 +15,9 @@ from shared.providers.contract import Headers, Request
 from shared.replays import Filters
 from shared.valkey import connect
 from tests.workers import rows
+from tests.workers.inbound.dock import Dock, customer
 from tests.workers.rows import NOW
+from workers.inbound.drain import drain
 from workers.maintenance import tick as module
 from workers.maintenance.tick import is_anything_due, tick
 
@@ -50,6 +52,22 @@ def test_a_shard_is_drained_when_no_order_for_it_is_on_its_way(context, orders_s
     assert orders_sent() == [(queues.DRAIN, [shard])]
     assert tick(context, now=NOW)["drains"] == 0
     assert 0 < context.client.ttl(queues.drain_wake(shard)) <= queues.WAKE_SECONDS
+
+
+def test_what_waits_in_a_shard_beyond_a_lowered_setting_is_drained_all_the_same(  # noqa: PLR0917  # all are fixtures
+    context, engine, queue, ring, settings, orders_sent
+):
+    dock = Dock(engine, settings.model_copy(update={"inbox_shards": 256}), queue, ring)
+    before = dock.post("customers/create", customer(), shard=255)
+    queue.delete(queues.drain_wake(255))  # its order went to a worker that was stopped for the change
+    assert context.settings.inbox_shards == context.inbox.shards == 4
+    assert tick(context, now=NOW)["drains"] == 1
+    assert orders_sent() == [(queues.DRAIN, [255])]
+    assert drain(context, 255, clock=lambda: NOW)["processed"] == 1
+    assert dock.message(before)["state"] == "processed"
+    assert context.inbox.length(255) == 0
+    queue.delete(queues.drain_wake(255))
+    assert tick(context, now=NOW)["drains"] == 0
 
 
 LANES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
