@@ -120,6 +120,7 @@ def test_a_first_start_sends_a_first_webhook_and_ctrl_c_leaves_nothing_running(u
         assert '"error"' not in ran.stdout, ran.stdout
     until(lambda: bool(up.told("deliveries", "list")))
     assert [row["state"] for row in up.told("messages", "list")] == ["processed"]
+    assert [row["path"] for row in up.told("sources", "list")] == ["first"]  # and the shop's own path is still free
 
     second = up.crossdock("up")
     assert second.returncode == 1
