@@ -22,11 +22,13 @@ from shared.providers.contract import Headers, Refusal, Request
 LOGGED_PER_SECOND = 50  # a flood is counted in full and shown in part
 BODY_START_BYTES = 256
 SIGNATURE_START = 12  # enough to tell two signatures apart, not enough to use one
+SIGNATURE_LEAST = 28  # SHA-1 in base64; what is shorter is no signature, but may be somebody's password
 VALUE_MAX = 500
 HEADERS_MAX = 60
 
-_SECRET = ("authorization", "proxy-authorization", "cookie", "set-cookie")
-_SHORTENED = ("authorization", "signature", "hmac", "token", "secret", "api-key", "apikey", "password")
+# In a header's name. Better to hide an idempotency key than to show an API key.
+_SECRET = ("auth", "key", "token", "secret", "pass", "pwd", "credential", "session", "cookie", "bearer", "jwt")
+_SHORTENED = ("signature", "hmac")
 
 # KEYS: stream, rate window, counters.  ARGV: entries kept, logged per second, counter, entry.
 _RECORD = """
@@ -41,13 +43,16 @@ return 1
 
 
 def redact(headers: Headers) -> dict[str, str]:
-    """Headers fit to be shown: credentials are gone, signatures and tokens are shortened, nothing is endless."""
+    """Headers fit to be shown: what is named like a credential is gone, signatures are shortened, nothing is endless.
+
+    Only a signature may show its beginning: it is of no use without the rest, and never the same twice.
+    """
     shown = {}
     for name, value in headers.pairs()[:HEADERS_MAX]:
-        if name in _SECRET:
+        if any(word in name for word in _SECRET):
             text = "[redacted]"
         elif any(word in name for word in _SHORTENED):
-            text = value[:SIGNATURE_START] + "…" if len(value) > SIGNATURE_START else "[redacted]"
+            text = value[:SIGNATURE_START] + "…" if len(value) >= SIGNATURE_LEAST else "[redacted]"
         else:
             text = value[:VALUE_MAX]
         shown[name[:100]] = text

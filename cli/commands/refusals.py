@@ -27,7 +27,7 @@ def command() -> None:
 @click.option("--before", metavar="ID", help="Only those older than this one.")
 @output.json_option
 def list_command(account_name: str | None, limit: int, before: str | None, as_json: bool) -> None:
-    """List refusals, newest first: why, and what was sent, secrets shortened.
+    """List refusals, newest first: why, and what was sent, without secrets.
 
     \b
     crossdock refusals list --json | jq '.[0]'
