@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 from flask.testing import FlaskClient
 
 from cli.sns_stand_in import authority, furnish, issue, new_key, pem
-from shared import queues, valkey
+from shared import queues, refusals, valkey
 from shared.clock import to_json
 from shared.crypto import KeyRing
 from shared.inbox import Inbox
@@ -161,6 +162,47 @@ def test_a_genuine_message_of_another_topic_or_time_is_refused(client, stand_in,
     headers, body = AMAZON.post(sample(stand_in, **more))
     answer = client.post("/api/webhooks/amazon", data=body, headers=headers)
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, refusal)
+
+
+def notified(double: doubles.Sns, **more: str) -> bytes:
+    """A message as SNS would post it, changed by `more` where SNS's signature does not reach."""
+    body = samples.make("amazon", "ORDER_CHANGE", number=3, at=NOW).decode()
+    message = double.message(sns.NOTIFICATION, Message=body, Timestamp=to_json(NOW))
+    return orjson.dumps(orjson.loads(message) | more)
+
+
+@pytest.fixture
+def genuine(client: FlaskClient, double: doubles.Sns, certificates: Certificates) -> FlaskClient:
+    """The ingress where Amazon's own root is the double's, and where its certificates are fetched from the double."""
+    client.application.extensions["ingress"].certificates = certificates
+    return client
+
+
+def test_a_message_whose_certificate_is_amazons_is_taken_in(genuine, double, queue):
+    assert genuine.post("/api/webhooks/amazon", data=notified(double)).status_code == 200
+    assert len(double.asked) == 2  # the certificate and its issuer's
+    assert Inbox(queue, shards=1).length(0) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
+        "https://sns.eu-west-1.amazonaws.com.evil.example/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
+        "https://evil.s3.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
+        "http://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
+        "http://169.254.169.254/latest/meta-data/",
+        "file:///etc/passwd",
+    ],
+)
+def test_k4_a_forged_certificate_url_is_401_logged_and_never_fetched(genuine, double, queue, url):
+    answer = genuine.post("/api/webhooks/amazon", data=notified(double, SigningCertURL=url))
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "certificate_refused")
+    [logged] = refusals.recent(queue, 10)
+    assert (logged["code"], logged["status"], logged["provider"]) == ("certificate_refused", 401, "amazon")
+    assert Inbox(queue, shards=1).length(0) == 0
+    assert queue.hget(queues.COUNTERS, "accepted") is None
+    assert double.asked == []
 
 
 def test_raw_delivery_is_refused_and_the_answer_says_what_to_do(client, stand_in):
