@@ -153,6 +153,62 @@ def test_nobody_listening_is_a_failed_connection():
     assert send(f"http://127.0.0.1:{port}/").error_code == "connection_failed"
 
 
+class StandingLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock stands still until it is moved."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+async def _turns(count: int = 100) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        pytest.param(b"", None, "timeout", id="no_answer"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n.", 200, None, id="a_body_that_does_not_end"),
+    ],
+)
+def test_k14_a_receiver_gets_its_timeout_and_not_a_moment_more(head: bytes, status: int | None, code: str | None):
+    async def story(loop: StandingLoop) -> None:
+        arrived, over = asyncio.Event(), asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"{}")
+            writer.write(head)
+            arrived.set()
+            await over.wait()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        session = Session(networks=LOOPBACK, allow_http=True)
+        sending = asyncio.ensure_future(session.send(Outgoing("POST", url, (), b"{}"), timeout_seconds=1.5))
+        await arrived.wait()
+        await _turns()
+        loop.now += 1.499
+        await _turns()
+        assert not sending.done()
+        loop.now += 0.002
+        await _turns()
+        assert sending.done()
+        assert (sending.result().status, sending.result().error_code) == (status, code)
+        await session.close()
+        over.set()
+        server.close()
+        await _turns()
+
+    with asyncio.Runner(loop_factory=StandingLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, StandingLoop)
+        runner.run(story(loop))
+
+
 def test_what_is_not_http_is_a_malformed_reply():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,5 +1,7 @@
 """Wherever the process dies between a claim and its result, the delivery ends in exactly one right place."""
 
+import asyncio
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from random import Random
 from types import SimpleNamespace
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from shared.destinations.contract import Answer, Judgement, Verdict
+from shared.egress import networks_of
+from shared.egress.sessions import Session
 from shared.states import DELIVERY_MOVES, DeliveryState
 from tests.doubles.crm import Crm
 from tests.workers.delivery.conftest import Clock, Desk
@@ -18,6 +22,7 @@ from workers.delivery import outcome
 from workers.delivery.books import Books
 from workers.delivery.claim import Claimed
 from workers.delivery.outcome import Result
+from workers.delivery.send import attempt
 
 NOW = datetime(2026, 11, 6, 10, 30, tzinfo=UTC)
 
@@ -71,38 +76,54 @@ def dying(target: Any, name: str, monkeypatch: pytest.MonkeyPatch, *, after: boo
     monkeypatch.setattr(target, name, die)
 
 
+async def send(desk: Desk, books: Books, claimed: Claimed) -> Result:
+    """One attempt over real HTTP, as a flight of the window makes it."""
+    settings = desk.context.settings
+    session = Session(networks=networks_of(settings.allowed_networks()), allow_http=True)
+    try:
+        subscriber = books.subscribers.get(claimed.subscription_id)
+        return await attempt(claimed, subscriber, session, clock=desk.clock, timeout_max_seconds=10)
+    finally:
+        await session.close()
+
+
+BEFORE_THE_REQUEST, BEFORE_THE_RECORD, AFTER_THE_COMMIT = "before the request", "before the record", "after the commit"
+
+
 @pytest.mark.parametrize(
-    ("status", "verdict", "rests_in"),
+    ("status", "retries", "verdict", "rests_in"),
     [
-        (200, Verdict.DELIVERED, "delivered"),
-        (500, Verdict.AGAIN, "pending"),
-        (410, Verdict.GONE, "held"),
+        (200, 3, Verdict.DELIVERED, "delivered"),
+        (500, 3, Verdict.AGAIN, "pending"),
+        (500, 0, Verdict.AGAIN, "dead"),
+        (410, 3, Verdict.GONE, "held"),
     ],
 )
 @pytest.mark.parametrize(
-    "crash", ["before the request", "before the result", "after the settling", "after the lane", "after the commit"]
+    "crash", [BEFORE_THE_REQUEST, BEFORE_THE_RECORD, "after the settling", "after the lane", AFTER_THE_COMMIT]
 )
 def test_a_crash_anywhere_ends_in_one_right_state(  # noqa: PLR0917
-    desk: Desk, crm: Crm, clock: Clock, crash: str, status: int, verdict: Verdict, rests_in: str
+    desk: Desk, crm: Crm, clock: Clock, crash: str, status: int, retries: int, verdict: Verdict, rests_in: str
 ):
-    subscription = desk.subscribe(crm.url())
+    subscription = desk.subscribe(crm.url(), retry_attempts=retries)
     (delivery,) = desk.owe(subscription)
     crm.answer(status)
     books = Books(desk.context, rng=Random(1))
     (claimed,) = books.claim({str(subscription): 1}, [], clock()).taken
-    result = Result(claimed, Answer(status), Judgement(verdict, f"http_{status}"), clock(), clock())
+    if crash != BEFORE_THE_REQUEST:
+        result = asyncio.run(send(desk, books, claimed))
+        assert (result.judgement.verdict, len(crm.received)) == (verdict, 1)
     with pytest.MonkeyPatch.context() as patch:
         if crash == "after the settling":
             dying(outcome, "_settle", patch, after=True)
         elif crash == "after the lane":
             dying(outcome, "_move_lanes", patch, after=True)
-        if crash.startswith("after the"):
-            try:
+        if crash.startswith("after"):
+            with nullcontext() if crash == AFTER_THE_COMMIT else pytest.raises(Died):
                 books.record([result], clock())
-            except Died:
-                assert crash != "after the commit"
 
-    committed = crash == "after the commit"
+    committed = crash == AFTER_THE_COMMIT
+    assert desk.delivery(delivery).state == (rests_in if committed else "leased")
     clock.forward(90)
     assert desk.expire() == (0 if committed else 1)
     desk.dispatch()
@@ -110,10 +131,14 @@ def test_a_crash_anywhere_ends_in_one_right_state(  # noqa: PLR0917
     row = desk.delivery(delivery)
     assert row.state == rests_in
     assert (row.claim_id, row.lease_until) == (None, None)
-    assert len(crm.received) == (1 if rests_in == "pending" or not committed else 0)
+    # What was sent and not written down is sent once more, under the same id; so is what is due again.
+    repeated = rests_in == "pending" if committed else crash != BEFORE_THE_REQUEST
+    assert [each.webhook_id for each in crm.received] == [str(row.event_id)] * (2 if repeated else 1)
+    assert crm.refused() == []
     made = 2 if committed and rests_in == "pending" else 1
     assert row.attempts == made, "an attempt counts once, or not at all if it was never written down"
     assert [each.number for each in desk.attempts(delivery)] == list(range(1, made + 1))
+    assert crm.received[-1].headers["x-webhook-attempt"] == str(made)
     lane = desk.lane(subscription)
     assert lane.success_count + lane.failed_count == made
 
