@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Unacceptable
+from shared.event_types import CATALOGUE, patterns_of
 from shared.settings import Settings
 from shared.subscription_fields import check
 
@@ -21,6 +22,9 @@ GOOD: dict[str, Any] = {"name": "CRM", "url": "https://1.1.1.1/hook", "events": 
         ({"events": ["*.created"]}, "event_type_unknown"),
         ({"events": ["user*"]}, "event_type_unknown"),
         ({"events": [""]}, "event_type_unknown"),
+        ({"events": ["ordr.*"]}, "event_type_unknown"),
+        ({"events": ["user.*", "usr.*"]}, "event_type_unknown"),
+        ({"events": ["order.item.*"]}, "event_type_unknown"),
         ({"url": "http://1.1.1.1/"}, "scheme_refused"),
         ({"url": "ftp://1.1.1.1/"}, "scheme_refused"),
         ({"url": ""}, "scheme_refused"),
@@ -52,7 +56,7 @@ def test_one_bad_field_among_good_ones_is_refused_by_its_code(fields: dict[str, 
     assert refused.value.code == code
 
 
-@pytest.mark.parametrize("pattern", ["*", "user.*", "order.*", "order.item.*", "subscription.disabled"])
+@pytest.mark.parametrize("pattern", ["*", "user.*", "order.*", "booking.*", "subscription.disabled"])
 def test_patterns_and_types_are_kept_once_each(pattern: str) -> None:
     assert check(SETTINGS, {"events": [pattern, "user.created", pattern]}, destination="webhook").values["events"] == [
         pattern,
@@ -60,9 +64,20 @@ def test_patterns_and_types_are_kept_once_each(pattern: str) -> None:
     ]
 
 
-def test_a_misspelt_type_is_answered_with_what_was_meant() -> None:
-    with pytest.raises(Unacceptable, match=r"user\.created"):
-        check(SETTINGS, {"events": ["user.craeted"]}, destination="webhook")
+@pytest.mark.parametrize(
+    ("written", "meant"), [("user.craeted", r"user\.created"), ("ordr.*", r"order\.\*"), ("usr.*", r"user\.\*")]
+)
+def test_a_misspelt_type_is_answered_with_what_was_meant(written: str, meant: str) -> None:
+    with pytest.raises(Unacceptable, match=meant):
+        check(SETTINGS, {"events": [written]}, destination="webhook")
+
+
+@pytest.mark.parametrize("event_type", sorted(CATALOGUE))
+def test_whatever_matches_a_type_is_accepted_and_nothing_else_is(event_type: str) -> None:
+    patterns = patterns_of(event_type)
+    assert check(SETTINGS, {"events": patterns}, destination="webhook").values["events"] == patterns
+    with pytest.raises(Unacceptable):
+        check(SETTINGS, {"events": [f"{event_type}.*"]}, destination="webhook")
 
 
 def test_private_networks_can_be_allowed() -> None:
