@@ -57,7 +57,7 @@ def _partitions(connection: Connection, station: Station) -> Finding:
     wanted = [f"{table}_{coming:%Y%m%d}" for table in migrate.PARTITIONED]
     query = text("SELECT count(*) FROM unnest(CAST(:names AS text[])) name WHERE to_regclass(name) IS NULL")
     if connection.execute(query, {"names": wanted}).scalar_one():
-        advice = "Run `crossdock migrate`, and see that beat and the sync worker run: they do this daily."
+        advice = "Run `crossdock migrate`, and see that beat and the sync worker run: they do this hourly."
         return failed("partitions", "next week's are missing", advice)
     return ok("partitions", "next week's are there")
 
@@ -70,7 +70,10 @@ def _strays(connection: Connection) -> list[Finding]:
     ]
     if not tables:
         return []
-    return [warning("stray rows", ", ".join(tables), "They are outside every week and are never dropped; move them.")]
+    advice = (
+        "They came when their week's partition was missing. Retention deletes them row by row once they are past their"
+    )
+    return [warning("stray rows", ", ".join(tables), f"{advice} time; see that beat and the sync worker run.")]
 
 
 def _secrets(connection: Connection, station: Station) -> Finding:

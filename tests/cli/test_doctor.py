@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -15,8 +16,11 @@ from cli.station import Station, opened
 from shared import accounts, sources, valkey
 from shared.clock import after, utc_now
 from shared.crypto import KeyRing, new_key
+from shared.ids import floor_id
 from shared.settings import Settings
 from tests.cli.conftest import Run
+from tests.workers import rows
+from tests.workers.rows import NOW
 
 
 @pytest.fixture
@@ -85,6 +89,15 @@ def test_missing_partitions_are_found(station: Station, engine: Engine) -> None:
         for name in [name for name in names if name != "events_default"]:
             connection.execute(text(f"DROP TABLE {name}"))
     assert _named(database.findings(station), "partitions").state == "failed"
+
+
+def test_rows_outside_every_week_are_found_and_what_becomes_of_them_is_told(station: Station, engine: Engine) -> None:
+    with pytest.raises(StopIteration):
+        _named(database.findings(station), "stray rows")
+    rows.event(engine, rows.account(engine), id=floor_id(NOW - timedelta(days=400)))
+    found = _named(database.findings(station), "stray rows")
+    assert (found.state, found.seen) == ("warning", "events")
+    assert "deletes them" in found.advice  # tests/workers/maintenance/test_retain.py shows that it does
 
 
 def test_secrets_that_were_sealed_with_a_lost_key_are_found(station: Station, engine: Engine) -> None:

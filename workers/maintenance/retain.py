@@ -1,4 +1,4 @@
-"""Retention, daily: partitions ahead of the clock, and nothing kept past its time behind it.
+"""Retention, hourly: partitions ahead of the clock, and nothing kept past its time behind it.
 
 Comes in: the keep_* settings. Left behind: partitions for the coming weeks, and only rows that are still to be kept.
 Each step and each batch of deletes is its own transaction, so dying in the middle leaves the rest to the next run; a
@@ -111,7 +111,7 @@ def _drop(engine: Engine, table: str, *, before: datetime, now: datetime) -> tup
                 values = {"now": now, "floor": floor_id(week_of(before))}
                 buried = connection.execute(_BURY, values).rowcount
     except OperationalError as error:
-        # Somebody reads it; tomorrow is early enough.
+        # Somebody reads it; an hour later is early enough.
         _log.warning("retention.postponed", table=table, error=type(error.orig).__name__)
         return 0, 0
     return len(dropped), buried
