@@ -66,8 +66,3 @@ def columns(given: Mapping[str, Any]) -> dict[str, Any]:
     if "credential" in values:
         values["credential"] = values["credential"].read().strip()
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def told(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the audit log is told of a change: a destination's own settings may hold credentials."""
-    return {name: "changed" if name in ("settings", "credential") else value for name, value in values.items()}

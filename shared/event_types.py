@@ -26,9 +26,10 @@ _STATUS_CHANGE = {"status": {"old": "pending", "new": "confirmed"}}
 _SUBSCRIPTION = {
     "id": "0195c1a2-7f00-7a11-8b22-000000000004",
     "name": "My CRM",
-    "url": "https://crm.example/hooks",
+    "host": "crm.example",
     "reason": "failures",
     "disabledAt": "2026-03-14T09:26:53.589Z",
+    "consecutiveFailures": 20,
 }
 
 CATALOGUE: Final[Mapping[str, EventType]] = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.destinations.contract import Destination
 from shared.destinations.registry import DESTINATIONS
-from shared.egress import check_url
+from shared.egress import check_url, host_of
 from shared.errors import EgressRefused, Unacceptable
 from shared.events import CATALOGUE, matches, patterns_of
 from shared.settings import Settings
@@ -75,6 +75,13 @@ def check(settings: Settings, fields: Mapping[str, Any], *, destination: str | N
     if values.get("ordering", "none") not in ORDERINGS:
         raise Unacceptable("ordering_unknown", f"Orderings are: {', '.join(ORDERINGS)}.")
     return Checked(values, _check_url(settings, values["url"]) if "url" in values else ())
+
+
+def told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit log is told of a change: of a URL its host, and of what may hold credentials that it changed."""
+    secret = dict.fromkeys(values.keys() & {"settings", "credential"}, "changed")
+    host = {"host": host_of(values["url"])} if "url" in values else {}
+    return {name: value for name, value in values.items() if name != "url"} | host | secret
 
 
 def check_events(patterns: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from shared import deliveries, events, orders, subscriptions
 from shared.destinations.registry import DESTINATIONS
 from shared.errors import Conflict, Unacceptable
 from shared.events import CATALOGUE, EventDraft
-from shared.subscription_fields import check
+from shared.subscription_fields import check, told
 
 COLUMNS = ["id", "name", "url", "events", "active", "disabled_reason", "success_count", "failed_count"]
 TEST_TYPE = "webhook.test"
@@ -55,7 +55,7 @@ def add(*, account_name: str | None, as_json: bool, **given: Any) -> None:
             row, secret = subscriptions.create(
                 connection, station.ring, station.settings, account_id=account_id, checked=checked, now=station.now()
             )
-            detail = subscription_options.told(checked.values)
+            detail = told(checked.values)
             station.note(connection, "subscription.created", row["id"], account_id=account_id, detail=detail)
     _warn(checked.warnings)
     output.show_one({**row, "secret": secret or None}, as_json=as_json)
@@ -125,7 +125,7 @@ def update(*, subscription_id: UUID, as_json: bool, **given: Any) -> None:
                 checked=checked,
                 now=station.now(),
             )
-            detail = subscription_options.told(checked.values)
+            detail = told(checked.values)
             station.note(connection, "subscription.updated", row["id"], account_id=row["account_id"], detail=detail)
     _warn(checked.warnings)
     output.show_one(row, as_json=as_json)

@@ -6,6 +6,6 @@ the latter two are imported where they are used, so that the ingress loads neith
 """
 
 from shared.egress.addresses import Networks, networks_of
-from shared.egress.urls import check_url
+from shared.egress.urls import check_url, host_of
 
-__all__ = ["Networks", "check_url", "networks_of"]
+__all__ = ["Networks", "check_url", "host_of", "networks_of"]

@@ -82,6 +82,14 @@ def target_of(url: str, *, allow_http: bool) -> Target:
     return Target(scheme, host if literal else _ascii(host), port, literal)
 
 
+def host_of(url: str) -> str:
+    """The host of `url` and nothing else of it, to be told to others: a path or a query may be a credential."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def check_url(url: str, *, allow_http: bool, networks: Iterable[str] | Networks, resolve: bool = True) -> None:
     """Refuse a URL that no delivery would be sent to; `networks` is the allow-list.
 

@@ -1,6 +1,7 @@
 """The commands, each through the real command line on a real database."""
 
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -130,10 +131,11 @@ def test_a_subscription_goes_through_its_life(
     assert told("subscriptions", "list") == []
     with engine.connect() as connection:
         deeds = connection.execute(
-            text("SELECT action FROM audit_log WHERE subject_id = :id ORDER BY id"), {"id": which}
-        )
-        done = [row.action.partition(".")[2] for row in deeds]
+            text("SELECT action, detail FROM audit_log WHERE subject_id = :id ORDER BY id"), {"id": which}
+        ).all()
+    done = [row.action.partition(".")[2] for row in deeds]
     assert done == ["created", "updated", "tested", "disabled", "enabled", "rotated", "deleted"]
+    assert (deeds[0].detail["host"], "url" in deeds[0].detail) == (urlsplit(subscription["url"]).hostname, False)
 
 
 def test_an_update_of_nothing_is_refused(run: Run, subscription: dict[str, Any]) -> None:

@@ -4,15 +4,12 @@ Every write is one transaction with its audit row; a process that dies in the mi
 shown once, in the answer to the call that made it.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from flask import Response
 
 from shared import deliveries, subscriptions
 from shared.db.engine import transaction
 from shared.states import Role
-from shared.subscription_fields import check
+from shared.subscription_fields import check, told
 from web.api.delivery_shapes import Delivery
 from web.api.noun import noun
 from web.api.webhook_shapes import (
@@ -63,7 +60,7 @@ def create_webhook(body: CreateWebhook) -> Response:
         row, secret = subscriptions.create(
             connection, context.ring, context.settings, account_id=scope().account_id, checked=checked, now=now
         )
-        scope().note(connection, "subscription.created", row["id"], detail=_told(checked.values), now=now)
+        scope().note(connection, "subscription.created", row["id"], detail=told(checked.values), now=now)
     made = WebhookMadeAnswer(webhook=WebhookWithSecret.of(row, secret=secret or None), warnings=list(checked.warnings))
     return answer(made, 201)
 
@@ -93,7 +90,7 @@ def update_webhook(path: IdPath, body: UpdateWebhook) -> Response:
         row = subscriptions.change(
             connection, context.ring, before["id"], account_id=scope().account_id, checked=checked, now=now
         )
-        scope().note(connection, "subscription.updated", row["id"], detail=_told(checked.values), now=now)
+        scope().note(connection, "subscription.updated", row["id"], detail=told(checked.values), now=now)
     return answer(WebhookAnswer(webhook=Webhook.of(row), warnings=list(checked.warnings)))
 
 
@@ -106,8 +103,3 @@ def delete_webhook(path: IdPath) -> Response:
         discarded = subscriptions.remove(connection, path.uuid(NOUN), account_id=scope().account_id, now=now)
         scope().note(connection, "subscription.deleted", path.uuid(NOUN), detail={"discarded": discarded}, now=now)
     return answer(Done())
-
-
-def _told(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the audit log is told of a change: a destination's own settings may hold credentials."""
-    return {name: "changed" if name in ("settings", "credential") else value for name, value in values.items()}

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from shared import alerts, lanes
 from shared.clock import to_json
+from shared.egress import host_of
 from shared.events import EventDraft, emit, envelope
 
 DISABLED = "subscription.disabled"
@@ -28,7 +29,7 @@ def disable(connection: Connection, row: Any, *, reason: str, failures: int, now
     about = {
         "id": str(row.subscription_id),
         "name": row.name,
-        "url": row.url,
+        "host": host_of(row.url),  # of the URL no more: whoever knows it may post there
         "reason": reason,
         "disabledAt": to_json(now),
         "consecutiveFailures": failures,

@@ -218,6 +218,15 @@ def test_every_write_leaves_an_audit_row_and_a_refused_one_none(world: World) ->
     assert entries[-2]["detail"] == {"name": "New"}
 
 
+def test_the_audit_log_is_told_the_host_of_a_url_and_not_what_lets_anybody_post_there(world: World) -> None:
+    url = "http://127.0.0.1:8999/services/T0/B0/capability?key=hush"
+    webhook = world.webhook(url=url)
+    world.caller().patch(f"/api/admin/webhooks/{webhook['id']}", {"url": f"{url}2"})
+    answer = world.caller().get(f"/api/admin/audit?subjectId={webhook['id']}")
+    assert [entry["detail"]["host"] for entry in answer.json["entries"]] == ["127.0.0.1", "127.0.0.1"]
+    assert "capability" not in answer.text
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
 def test_metrics_are_open_to_this_machine_and_not_through_a_proxy(world: World, header: str) -> None:
     client = world.app.test_client()

@@ -1,11 +1,14 @@
 """What failing receivers get, and when they get it again."""
 
+import json
 from datetime import timedelta
 from email.utils import format_datetime
 
+import jsonschema
 import pytest
 from sqlalchemy import text
 
+from shared.event_schemas import event_schema
 from tests.doubles.crm import Answer, Crm
 from tests.workers.delivery.conftest import SECRET, Clock, Desk
 
@@ -84,10 +87,10 @@ def test_retry_after_is_obeyed_even_past_the_backoff_and_only_up_to_a_day(desk: 
 
 
 def test_k11_a_410_disables_the_subscription_and_tells_the_others(desk: Desk, crm: Crm):
-    gone = desk.subscribe(crm.url("/gone"), events=["user.*"], name="Gone CRM")
+    gone = desk.subscribe(crm.url("/gone/catch/capability?key=hush"), events=["user.*"], name="Gone CRM")
     other = desk.subscribe(crm.url("/other"), events=["*"])
     desk.owe(gone, count=3)
-    crm.answer(410, path="/gone")
+    crm.answer(410, path="/gone/catch/capability")
 
     desk.dispatch()
 
@@ -96,7 +99,11 @@ def test_k11_a_410_disables_the_subscription_and_tells_the_others(desk: Desk, cr
     assert set(desk.states(gone)) == {"held"}
     (told,) = crm.at("/other")
     assert told.headers["x-webhook-event"] == "subscription.disabled"
-    assert str(gone).encode() in told.body
+    disabled = json.loads(told.body)["data"]["subscription"]
+    assert (disabled["id"], disabled["host"], disabled["reason"]) == (str(gone), "127.0.0.1", "gone")
+    assert b"capability" not in told.body, "whoever knows the URL may post there"
+    assert b"hush" not in told.body
+    jsonschema.validate(json.loads(told.body), event_schema("subscription.disabled"))
     assert desk.states(other) == {"delivered": 1}
 
 
