@@ -1,11 +1,11 @@
 """Upstream calls' way out: requests, behind the same guard as deliveries.
 
 Comes in: a method, a URL and limits. Comes out: a bounded reply. Each connection goes to the address that was vetted,
-with Host, SNI and the certificate's name as the URL has them; no redirects, no proxies from the environment. A process
-that dies in the middle has perhaps been heard.
+with Host, SNI and the certificate's name as the URL has them; no redirects, no proxies from the environment; and all of
+it, from the name server to the last byte, ends by one deadline. A process that dies in the middle has perhaps
+been heard.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util import connection as sockets
 
 from shared.egress.addresses import Networks, vet
+from shared.egress.deadline import Deadline, TimedSocket
 from shared.egress.urls import look_up, target_of
 
 CONNECT_SECONDS = 5.0
@@ -33,20 +34,22 @@ class Reply:
 
 
 class _Pinned:
-    """A connection that resolves once, vets every address and connects to one of those very addresses."""
+    """A connection that resolves once, vets every address and connects to one of those very addresses, in time."""
 
     networks: Networks = ()
+    deadline: Deadline
 
     def _new_conn(self) -> Any:
         host, port = self._dns_host, self.port  # type: ignore[attr-defined]
-        found = look_up(host, port)
+        found = self.deadline.wait_for(lambda: look_up(host, port))
         vet(host, found, self.networks)
         failure: OSError | None = None
         for address in found:
             try:
+                # The timeout stays with the socket, for the TLS handshake.
                 return sockets.create_connection(
                     (address, port),
-                    self.timeout,  # type: ignore[attr-defined]
+                    min(CONNECT_SECONDS, self.deadline.left()),
                     source_address=self.source_address,  # type: ignore[attr-defined]
                     socket_options=self.socket_options,  # type: ignore[attr-defined]
                 )
@@ -54,33 +57,27 @@ class _Pinned:
                 failure = error
         raise NewConnectionError(self, f"{host}: {failure}")  # type: ignore[arg-type]
 
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.sock: Any = TimedSocket(self.sock, self.deadline)
+
 
 class _Adapter(HTTPAdapter):
     """requests' own adapter over pinned connections."""
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
+    def __init__(self, networks: Networks, deadline: Deadline) -> None:
+        self._bounds = {"networks": networks, "deadline": deadline}
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        plain = type("PinnedHTTP", (_Pinned, connection.HTTPConnection), {"networks": self._networks})
-        secure = type("PinnedHTTPS", (_Pinned, connection.HTTPSConnection), {"networks": self._networks})
+        plain = type("PinnedHTTP", (_Pinned, connection.HTTPConnection), self._bounds)
+        secure = type("PinnedHTTPS", (_Pinned, connection.HTTPSConnection), self._bounds)
         manager = poolmanager.PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
         manager.pool_classes_by_scheme = {
             "http": type("PinnedHTTPPool", (connectionpool.HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("PinnedHTTPSPool", (connectionpool.HTTPSConnectionPool,), {"ConnectionCls": secure}),
         }
         self.poolmanager = manager
-
-
-def open_session(networks: Networks = ()) -> requests.Session:
-    """A requests session behind the guard, for one thread; close it when done."""
-    session = requests.Session()
-    session.trust_env = False
-    adapter = _Adapter(networks)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
 
 
 def call(
@@ -93,9 +90,8 @@ def call(
     max_bytes: int = 5_000_000,
     allow_http: bool = False,
     networks: Networks = (),
-    session: requests.Session | None = None,
 ) -> Reply:
-    """The reply of an upstream, no longer than `max_bytes`, within about `timeout_seconds` in all.
+    """The reply of an upstream, no longer than `max_bytes`, within `timeout_seconds` in all.
 
     Raises:
         EgressRefused: the URL or an address of its host is refused; nothing was sent.
@@ -103,30 +99,33 @@ def call(
             `requests.ConnectionError` when it was longer than `max_bytes` or broke off).
     """
     target_of(url, allow_http=allow_http)
-    deadline = time.monotonic() + timeout_seconds
-    own = session is None
-    session = session or open_session(networks)
+    deadline = Deadline(timeout_seconds)
     try:
-        response = session.request(
-            method,
-            url,
-            headers=dict(headers or {}),
-            data=body,
-            timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
-            allow_redirects=False,
-            stream=True,
-        )
-        with response:
-            chunks: list[bytes] = []
-            count = 0
-            for chunk in response.iter_content(CHUNK_BYTES):
-                count += len(chunk)
-                if count > max_bytes:
-                    raise requests.ConnectionError(f"the reply is longer than {max_bytes} bytes")
-                if time.monotonic() > deadline:
-                    raise requests.Timeout(f"the reply took longer than {timeout_seconds:g} s")
-                chunks.append(chunk)
-            return Reply(response.status_code, response.headers, b"".join(chunks))
-    finally:
-        if own:
-            session.close()
+        with requests.Session() as session:
+            session.trust_env = False
+            adapter = _Adapter(networks, deadline)
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            response = session.request(
+                method, url, headers=dict(headers or {}), data=body, allow_redirects=False, stream=True
+            )
+            with response:
+                return Reply(response.status_code, response.headers, _read(response, max_bytes))
+    except requests.Timeout:
+        raise
+    except (requests.RequestException, OSError) as error:
+        # Between here and the socket a timeout goes by many names.
+        if deadline.is_over():
+            raise requests.Timeout(f"it took longer than {timeout_seconds:g} s") from error
+        raise
+
+
+def _read(response: requests.Response, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    count = 0
+    for chunk in response.iter_content(CHUNK_BYTES):
+        count += len(chunk)
+        if count > max_bytes:
+            raise requests.ConnectionError(f"the reply is longer than {max_bytes} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
