@@ -58,7 +58,7 @@ def circuit(host: str) -> str:
 
 
 def quota(whose: str) -> str:
-    """The requests of the present window of a destination's quota, by the digest of who asks."""
+    """The requests of the present window of an API's quota, by the digest of who asks it."""
     return f"crossdock:quota:{whose}"
 
 

@@ -22,8 +22,8 @@ from workers.context import Context
 from workers.delivery import leases, outcome
 from workers.delivery.claim import Claim, Claimed, DueLane, claim, survey
 from workers.delivery.outcome import Recorded, Result
-from workers.delivery.quotas import Quotas
 from workers.delivery.subscribers import Subscribers
+from workers.quotas import Quotas
 
 # A claim that a crash of the server takes back was never more than a promise to ourselves: it need not be on disk.
 _RELAXED = text("SET LOCAL synchronous_commit = off")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from shared import logs
 from shared.destinations.contract import (
@@ -26,8 +27,8 @@ from shared.destinations.contract import (
 from shared.egress.sessions import Session
 from workers.delivery.claim import Claimed
 from workers.delivery.outcome import EVENT_EXPIRED, Result
-from workers.delivery.quotas import Quotas
 from workers.delivery.subscribers import Subscriber
+from workers.quotas import Quotas
 
 PATIENCE_SECONDS = 1.0  # a quota that frees up this soon is waited for; else the subscription waits, and not we
 MARGIN_SECONDS = 5.0  # of the lease, for writing down
@@ -104,10 +105,11 @@ async def _ask(outgoing: Outgoing, subscriber: Subscriber, credential: str, way:
     destination = subscriber.destination
     quota = None if destination is None else destination.quotas(subscriber.settings).get(outgoing.quota)
     if destination is not None and quota is not None:
-        wait = await way.quotas.take(destination.name, outgoing.quota, credential, quota, now=way.clock())
+        count = partial(way.quotas.take, destination.name, outgoing.quota, credential, quota)
+        wait = await asyncio.to_thread(count, now=way.clock())
         if 0 < wait <= PATIENCE_SECONDS:
             await asyncio.sleep(wait)
-            wait = await way.quotas.take(destination.name, outgoing.quota, credential, quota, now=way.clock())
+            wait = await asyncio.to_thread(count, now=way.clock())
         if wait:
             return Answer(None, {"retry-after": str(int(wait) + 1)}, error_code=QUOTA_USED_UP)
     left = ends_at - time.monotonic()

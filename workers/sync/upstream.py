@@ -16,6 +16,8 @@ process that dies in the middle has perhaps been heard, so only what may be repe
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,10 +29,12 @@ from tenacity.wait import wait_random_exponential
 
 from shared import logs, queues, valkey
 from shared.clock import parse_http_date, utc_now
+from shared.destinations.contract import Quota
 from shared.egress import networks_of
 from shared.egress.calls import Reply, call
 from shared.errors import CrossdockError, EgressRefused
 from shared.settings import Settings
+from workers.quotas import Quotas
 
 TRIES: Final = 3
 TRYING_SECONDS: Final = 20.0  # no try begins later than this after the first
@@ -64,15 +68,31 @@ class UpstreamFailed(CrossdockError):
         self.passes = passes
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an API may be asked by one asker, whichever worker does; every try counts."""
+
+    api: str
+    asker: str
+    quota: Quota
+
+
 class Upstream:
-    """The way to providers of one worker."""
+    """The way to providers of one worker; for any number of threads."""
 
     def __init__(
-        self, settings: Settings, client: valkey.Client, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: Settings,
+        client: valkey.Client,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._settings = settings
-        self._client = client
+        self.settings = settings
         self.sleep = sleep
+        self._client = client
+        self._clock = clock
+        self._quotas = Quotas(client)
 
     def call(
         self,
@@ -83,6 +103,7 @@ class Upstream:
         headers: Mapping[str, str],
         body: bytes | None = None,
         repeatable: bool = True,
+        pace: Pace | None = None,
     ) -> Reply:
         """The 2xx reply; `what` names the call in the log, where neither its headers nor its query stand.
 
@@ -96,10 +117,34 @@ class Upstream:
             sleep=self.sleep,
             reraise=True,
         )
-        reply: Reply = tries(self._once, what, method, url, headers, body)
+
+        def once() -> Reply:
+            if pace is not None:
+                self._keep(pace)
+            reply = self.exchange(what, method, url, headers=headers, body=body)
+            if failure := judge(reply):
+                raise failure
+            return reply
+
+        reply: Reply = tries(once)
         return reply
 
-    def _once(self, what: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+    def exchange(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_seconds: float | None = None,
+        max_bytes: int | None = None,
+    ) -> Reply:
+        """One try: the reply, whatever its status. The circuit is asked before, and told after.
+
+        Raises:
+            UpstreamFailed: there was no reply.
+        """
         host = urlsplit(url).netloc
         self._check_circuit(host)
         began = time.monotonic()
@@ -111,10 +156,10 @@ class Upstream:
                 url,
                 headers=headers,
                 body=body,
-                timeout_seconds=self._settings.upstream_timeout_seconds,
-                max_bytes=self._settings.upstream_max_bytes,
-                allow_http=self._settings.allow_http_destinations,
-                networks=networks_of(self._settings.allowed_networks()),
+                timeout_seconds=timeout_seconds or self.settings.upstream_timeout_seconds,
+                max_bytes=max_bytes or self.settings.upstream_max_bytes,
+                allow_http=self.settings.allow_http_destinations,
+                networks=networks_of(self.settings.allowed_networks()),
             )
             failure = judge(reply)
         except EgressRefused as error:
@@ -131,10 +176,20 @@ class Upstream:
             duration_ms=round((time.monotonic() - began) * 1000),
         )
         self._count(host, is_down=failure is not None and failure.code in ("unreachable", "server_error"))
-        if failure is not None:
-            raise failure
-        assert reply is not None  # noqa: S101  # there is a reply where there is no failure
-        return reply
+        if reply is not None:
+            return reply
+        assert failure is not None  # noqa: S101  # there is a failure where there is no reply
+        raise failure
+
+    def _keep(self, pace: Pace) -> None:
+        """Wait for a place in the window that all workers share."""
+        waited = 0.0
+        while wait := self._quotas.take(pace.api, "requests", pace.asker, pace.quota, now=self._clock()):
+            waited += wait
+            if waited > PATIENCE_SECONDS:
+                words = f"{pace.api} is asked as often as it may be already"
+                raise UpstreamFailed("too_many_requests", words, wait_seconds=wait)
+            self.sleep(wait)
 
     def _check_circuit(self, host: str) -> None:
         with contextlib.suppress(redis.RedisError):

@@ -1,11 +1,10 @@
-"""How often an API may be asked with one credential, counted across all processes.
+"""How often an API may be asked by one asker, counted across all processes.
 
 Comes in: a request that is about to go out. Left behind: its time in a sorted set in Valkey, for as long as the quota's
 window. A process that dies after counting has used up one place of the window. Without Valkey nothing is counted, and
 the API's own 429 is what holds us back.
 """
 
-import asyncio
 import hashlib
 from datetime import datetime
 
@@ -26,19 +25,18 @@ end
 return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] + ARGV[2] - ARGV[1]
 """
 
-_log = logs.get("delivery")
+_log = logs.get("quota")
 
 
 class Quotas:
     """The quotas in use, whoever uses them."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client = client
         self._take = client.register_script(_TAKE)
 
-    async def take(self, destination: str, name: str, credential: str, quota: Quota, *, now: datetime) -> float:
-        """Count one request; 0.0 when it may go, else the seconds until one may."""
-        whose = hashlib.sha256(f"{destination}\0{name}\0{credential}".encode()).hexdigest()[:32]
+    def take(self, api: str, name: str, asker: str, quota: Quota, *, now: datetime) -> float:
+        """Count one request of `asker` (a credential, a page) to `api`; 0.0 when it may go, else the seconds until."""
+        whose = hashlib.sha256(f"{api}\0{name}\0{asker}".encode()).hexdigest()[:32]
         arguments: list[str | int] = [
             int(now.timestamp() * 1000),
             int(quota.seconds * 1000),
@@ -46,8 +44,8 @@ class Quotas:
             str(new_id()),
         ]
         try:
-            wait_ms = await asyncio.to_thread(self._take, [queues.quota(whose)], arguments)
+            wait_ms = self._take([queues.quota(whose)], arguments)
         except redis.RedisError as error:
-            _log.warning("quota.uncounted", destination=destination, error=type(error).__name__)
+            _log.warning("quota.uncounted", api=api, error=type(error).__name__)
             return 0.0
         return max(0.0, float(wait_ms) / 1000)
