@@ -152,9 +152,13 @@ class Settings(BaseSettings):
         "", description="S3-compatible bucket that documents read of providers are written to as well. Empty: none."
     )
     documents_prefix: str = Field("", description="What the names of documents in the bucket begin with.")
-    documents_s3_url: str = Field("", description="The bucket's endpoint. Empty: Amazon's own.")
+    documents_s3_url: str = Field(
+        "",
+        description="The bucket's endpoint; in one's own network allowed_destination_cidrs has to open its address. "
+        "Empty: Amazon's own.",
+    )
     documents_s3_region: str = Field("us-east-1", description="The bucket's region.")
-    documents_s3_key_id: str = Field("", description="Access key of the bucket. Empty: as AWS tools find it.")
+    documents_s3_key_id: str = Field("", description="Access key of the bucket; a bucket needs one.")
     documents_s3_secret: SecretStr = Field(SecretStr(""), description="Secret of that access key.")
 
     # Keeping.
@@ -203,6 +207,8 @@ class Settings(BaseSettings):
             self.flower_user and self.flower_password.get_secret_value()
         ):
             problems.append("flower_host is not loopback, so flower_user and flower_password must be set")
+        if self.documents_bucket and not (self.documents_s3_key_id and self.documents_s3_secret.get_secret_value()):
+            problems.append("documents_bucket is set, so documents_s3_key_id and documents_s3_secret must be")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -24,6 +24,7 @@ from workers.context import Context
 from workers.privacy.erase_messages import erase_messages
 from workers.privacy.erase_records import erase_person, erase_shop_batch
 from workers.sync import document_store
+from workers.sync.upstream import Upstream
 
 # Rows one transaction takes: a few tens of milliseconds of work.
 BATCH: Final = 500
@@ -39,8 +40,9 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
     """
     query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
     paths = _documents(context, request_id)
+    upstream = Upstream(context.settings, context.client)
     for path in paths:  # before the transaction, since a bucket is across the network
-        document_store.remove(context.settings, path)
+        document_store.remove(upstream, path)
     with transaction(context.engine) as connection:
         row = connection.execute(query.with_for_update(skip_locked=True)).mappings().one_or_none()
         if row is None:

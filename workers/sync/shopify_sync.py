@@ -110,7 +110,7 @@ class _Run:
         files = (metadata_file(job, read), products_file(job, read, skipped=self.progress["skipped"]))
         # Outside of the transaction, and again if that fails: a file is written over itself.
         for path, body in files:
-            document_store.write(job.settings, path, body)
+            document_store.write(job.upstream, path, body)
         with transaction(job.context.engine) as connection:
             self._hold(connection)
             for path, body in files:

@@ -20,7 +20,7 @@ import redis
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import Connection, text
 
-from shared import alerts, integrations, logs, orders, queues
+from shared import alerts, integrations, logs, orders, queues, valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing
 from shared.db.engine import transaction
@@ -34,6 +34,7 @@ from shared.settings import Settings
 from workers import stopping
 from workers.context import Context
 from workers.sync import aws
+from workers.sync.upstream import Upstream
 
 AT_ONCE: Final = 16  # queues, a thread each
 BATCH: Final = 10  # Source: docs.aws.amazon.com, ReceiveMessage, read 2026-11: ten at most
@@ -137,6 +138,7 @@ def _poll_one(context: Context, queue: _Queue, end: float, wait_seconds: int) ->
     try:
         client = _client(
             context.settings,
+            context.client,
             region=queue.options.region,
             endpoint_url=queue.options.endpoint_url or None,
             access_key_id=queue.keys["accessKeyId"],
@@ -158,15 +160,16 @@ def _poll_one(context: Context, queue: _Queue, end: float, wait_seconds: int) ->
                 client.delete_message_batch(QueueUrl=queue.options.queue_url, Entries=entries)
             if queue.failure:
                 break
-    except ClientError as error:
-        queue.failure = f"AWS answered {error.response.get('Error', {}).get('Code', 'with an error')}"
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, ClientError) as error:
+        queue.failure = f"asking AWS, {aws.why(error)}"
+    except ValueError as error:
         queue.failure = f"AWS could not be asked: {type(error).__name__}"
 
 
 @lru_cache(maxsize=64)  # making one reads a megabyte of descriptions; the keys are in memory either way
 def _client(
     settings: Settings,
+    valkey_client: valkey.Client,
     *,
     region: str,
     endpoint_url: str | None,
@@ -176,7 +179,7 @@ def _client(
 ) -> Any:
     return aws.client(
         "sqs",
-        settings,
+        Upstream(settings, valkey_client),
         region=region,
         access_key_id=access_key_id,
         secret_access_key=secret_access_key,

@@ -1,5 +1,6 @@
 """Documents are written to a folder and to a bucket of a real S3 server on this machine, whole or not at all."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
+from shared import queues
+from shared.errors import SettingsInvalid
 from shared.ids import new_id
-from shared.settings import Settings
+from shared.settings import Settings, load
 from shared.upstream_work import Kind
+from shared.valkey import Client
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.privacy.erase import erase
-from workers.sync.document_store import write
-from workers.sync.upstream import UpstreamFailed
+from workers.sync.document_store import remove, write
+from workers.sync.upstream import CIRCUIT_FAILURES, Upstream, UpstreamFailed
 
 KEY = "AKIAEXAMPLE"
 
@@ -43,8 +47,27 @@ def bucket(settings: Settings, s3_url: str) -> Settings:
             "documents_s3_url": s3_url,
             "documents_s3_key_id": KEY,
             "documents_s3_secret": SecretStr("s"),
+            "allow_http_destinations": True,
+            "allowed_destination_cidrs": "127.0.0.0/8",
         }
     )
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def store(bucket: Settings, queue: Client) -> Upstream:
+    return Upstream(bucket, queue)
+
+
+def another(store: Upstream, queue: Client, **settings: object) -> Upstream:
+    """The same way out under other settings."""
+    return Upstream(store.settings.model_copy(update=settings), queue)
 
 
 def held(settings: Settings, key: str) -> tuple[bytes, str]:
@@ -61,28 +84,85 @@ def held(settings: Settings, key: str) -> tuple[bytes, str]:
     return body, found["ContentType"]
 
 
-def test_a_document_is_written_over_the_one_before_in_the_bucket(bucket: Settings) -> None:
-    write(bucket, "users/1/shop.json", '{"a":1}')
-    write(bucket, "users/1/shop.json", '{"a":"ü"}')
-    assert held(bucket, "crossdock/users/1/shop.json") == ('{"a":"ü"}'.encode(), "application/json")
+def test_a_document_is_written_over_the_one_before_in_the_bucket(store: Upstream) -> None:
+    write(store, "users/1/shop.json", '{"a":1}')
+    write(store, "users/1/shop.json", '{"a":"ü"}')
+    assert held(store.settings, "crossdock/users/1/shop.json") == ('{"a":"ü"}'.encode(), "application/json")
 
 
-def test_a_bucket_that_is_not_there_is_a_failure_that_passes(bucket: Settings) -> None:
-    with pytest.raises(UpstreamFailed) as caught:
-        write(bucket.model_copy(update={"documents_bucket": "missing"}), "a.json", "{}")
+def test_a_document_that_was_removed_is_gone_and_removing_it_again_is_no_failure(store: Upstream) -> None:
+    write(store, "a.json", "{}")
+    remove(store, "a.json")
+    remove(store, "a.json")
+    with pytest.raises(ClientError):
+        held(store.settings, "crossdock/a.json")
+
+
+def test_a_bucket_that_is_not_there_is_a_failure_that_passes(store: Upstream, queue: Client) -> None:
+    with pytest.raises(UpstreamFailed, match="NoSuchBucket") as caught:
+        write(another(store, queue, documents_bucket="missing"), "a.json", "{}")
     assert (caught.value.code, caught.value.is_final) == ("store_failed", False)
 
 
-def test_a_document_is_written_over_the_one_before_in_the_folder(settings: Settings, tmp_path: Path) -> None:
-    there = settings.model_copy(update={"documents_folder": tmp_path / "out"})
+@pytest.mark.parametrize(
+    ("closed", "why"),
+    [({"allowed_destination_cidrs": "10.0.0.0/8"}, "loopback"), ({"allow_http_destinations": False}, "https")],
+)
+def test_a_store_at_an_address_that_is_not_allowed_is_never_asked(
+    store: Upstream, queue: Client, closed: dict[str, object], why: str
+) -> None:
+    shut = another(store, queue, **closed)
+    with pytest.raises(UpstreamFailed, match=why) as caught:
+        write(shut, "secret.json", "{}")
+    assert caught.value.code == "store_failed"
+    with pytest.raises(UpstreamFailed, match=why):
+        remove(shut, "secret.json")
+    with pytest.raises(ClientError):
+        held(store.settings, "crossdock/secret.json")
+
+
+def test_nothing_of_the_machines_own_aws_settings_leads_elsewhere(
+    store: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nendpoint_url = http://127.0.0.1:1\nregion = eu-central-1\n")
+    with monkeypatch.context() as machine:
+        machine.setenv("AWS_CONFIG_FILE", str(config))
+        machine.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            machine.setenv(name, "http://127.0.0.1:1")
+        write(store, "a.json", "{}")
+    assert held(store.settings, "crossdock/a.json")[0] == b"{}"
+
+
+def test_a_dead_store_is_left_alone_as_any_dead_host_is(store: Upstream, queue: Client, free_port: int) -> None:
+    dead = another(store, queue, documents_s3_url=f"http://127.0.0.1:{free_port}")
+    with pytest.raises(UpstreamFailed, match="did not answer"):
+        write(dead, "a.json", "{}")
+    circuit = queues.circuit(f"127.0.0.1:{free_port}")
+    assert int(queue.get(circuit) or 0) == 2  # as often as it was tried
+    queue.set(circuit, CIRCUIT_FAILURES)
+    with pytest.raises(UpstreamFailed, match="again and again"):
+        write(dead, "a.json", "{}")
+
+
+def test_a_bucket_without_its_keys_is_a_problem_at_the_start() -> None:
+    with pytest.raises(SettingsInvalid, match="documents_s3_key_id"):
+        load(documents_bucket="shops")
+
+
+def test_a_document_is_written_over_the_one_before_in_the_folder(
+    settings: Settings, queue: Client, tmp_path: Path
+) -> None:
+    there = Upstream(settings.model_copy(update={"documents_folder": tmp_path / "out"}), queue)
     write(there, "users/1/shop.json", "{}")
     write(there, "users/1/shop.json", '{"a":1}')
     assert [path.name for path in (tmp_path / "out" / "users" / "1").iterdir()] == ["shop.json"]
     assert (tmp_path / "out" / "users" / "1" / "shop.json").read_text() == '{"a":1}'
 
 
-def test_a_path_that_leads_out_of_the_folder_is_refused(settings: Settings, tmp_path: Path) -> None:
-    there = settings.model_copy(update={"documents_folder": tmp_path / "out"})
+def test_a_path_that_leads_out_of_the_folder_is_refused(settings: Settings, queue: Client, tmp_path: Path) -> None:
+    there = Upstream(settings.model_copy(update={"documents_folder": tmp_path / "out"}), queue)
     with pytest.raises(UpstreamFailed):
         write(there, "../secrets.json", "{}")
     assert not (tmp_path / "secrets.json").exists()

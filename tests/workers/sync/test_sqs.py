@@ -22,6 +22,7 @@ from tests.workers.rows import NOW
 from workers.context import Context
 from workers.inbound.drain import drain
 from workers.sync import aws, sqs
+from workers.sync.upstream import Upstream
 
 REGION = "eu-west-1"
 KEYS = {"accessKeyId": "AKIAOFTHETESTS", "secretAccessKey": "a secret of tests"}
@@ -74,7 +75,7 @@ def dock(server: str, engine: Engine, settings: Settings, queue: valkey.Client, 
     settings = settings.model_copy(update={"allow_http_destinations": True, "allowed_destination_cidrs": "127.0.0.0/8"})
     amazon = aws.client(
         "sqs",
-        settings,
+        Upstream(settings, queue),
         region=REGION,
         access_key_id="x",
         secret_access_key="y",
