@@ -191,6 +191,7 @@ def _fetcher(settings: Settings) -> Fetch:
         reply = call(
             "GET",
             url,
+            what="sns.certificate",
             timeout_seconds=TIMEOUT_SECONDS,
             max_bytes=CERTIFICATE_BYTES,
             allow_http=url.startswith("http://crt."),

@@ -120,6 +120,7 @@ def exchange(settings: Settings, shop: str, *, code: str, secret: bytes) -> Toke
         reply = call(
             "POST",
             f"{url_of(settings, shop)}/admin/oauth/access_token",
+            what="shopify.exchange",
             headers={"Content-Type": "application/json", "Accept": "application/json"},
             body=orjson.dumps(form),
             timeout_seconds=EXCHANGE_SECONDS,

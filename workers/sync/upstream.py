@@ -27,7 +27,7 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 from tenacity.wait import wait_random_exponential
 
-from shared import logs, queues, valkey
+from shared import queues, valkey
 from shared.clock import parse_http_date, utc_now
 from shared.destinations.contract import Quota
 from shared.egress import networks_of
@@ -46,8 +46,6 @@ SHUT_SECONDS: Final = 21_600.0
 _TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, 430)  # 430: Shopify's own
 _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SHUT: Final = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.LOCKED)
-
-_log = logs.get("upstream")
 
 
 class UpstreamFailed(CrossdockError):
@@ -147,13 +145,13 @@ class Upstream:
         """
         host = urlsplit(url).netloc
         self._check_circuit(host)
-        began = time.monotonic()
         reply: Reply | None = None
         failure: UpstreamFailed | None = None
         try:
             reply = call(
                 method,
                 url,
+                what=what,
                 headers=headers,
                 body=body,
                 timeout_seconds=timeout_seconds or self.settings.upstream_timeout_seconds,
@@ -167,14 +165,6 @@ class Upstream:
             failure = UpstreamFailed(error.code, error.message, is_final=not passes, passes=passes)
         except requests.RequestException as error:
             failure = UpstreamFailed("unreachable", f"{host} did not answer: {type(error).__name__}", passes=True)
-        _log.info(
-            "upstream.called",
-            what=what,
-            host=host,
-            status=reply.status if reply else None,
-            error_code=failure.code if failure else None,
-            duration_ms=round((time.monotonic() - began) * 1000),
-        )
         self._count(host, is_down=failure is not None and failure.code in ("unreachable", "server_error"))
         if reply is not None:
             return reply

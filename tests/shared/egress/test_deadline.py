@@ -66,6 +66,7 @@ def ask(server: Dripping, *, seconds: float, scheme: str = "http", **more: Any) 
     return call(
         "POST",
         f"{scheme}://127.0.0.1:{server.port}/",
+        what="test",
         timeout_seconds=seconds,
         allow_http=True,
         networks=LOOPBACK,
@@ -124,7 +125,7 @@ def test_a_name_server_that_does_not_answer_ends_by_the_deadline(monkeypatch: py
 
     monkeypatch.setattr(urls.socket, "getaddrinfo", never)
     with pytest.raises(requests.Timeout):
-        call("GET", "https://slow.example/", timeout_seconds=0.1)
+        call("GET", "https://slow.example/", what="test", timeout_seconds=0.1)
     hung.set()
 
 
@@ -140,13 +141,13 @@ def test_addresses_that_do_not_answer_share_one_deadline(monkeypatch: pytest.Mon
     monkeypatch.setattr(urls.socket, "getaddrinfo", lambda *_, **__: found)
     monkeypatch.setattr("shared.egress.calls.sockets.create_connection", connect)
     with pytest.raises(requests.Timeout):
-        call("GET", "https://many.example/", timeout_seconds=0.1)
+        call("GET", "https://many.example/", what="test", timeout_seconds=0.1)
     assert len(tried) == 1
 
 
 def test_what_fails_at_once_is_no_timeout(free: Callable[[], int]):
     with pytest.raises(requests.ConnectionError):
-        call("GET", f"http://127.0.0.1:{free()}/", allow_http=True, networks=LOOPBACK)
+        call("GET", f"http://127.0.0.1:{free()}/", what="test", allow_http=True, networks=LOOPBACK)
 
 
 @pytest.fixture

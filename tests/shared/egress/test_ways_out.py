@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -143,7 +144,7 @@ def test_proxies_of_the_environment_are_not_used(server: Any, monkeypatch: pytes
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     url = f"http://127.0.0.1:{server.server_port}/"
     assert send(url).status == 200
-    assert call("GET", url, allow_http=True, networks=LOOPBACK).status == 200
+    assert call("GET", url, what="test", allow_http=True, networks=LOOPBACK).status == 200
 
 
 def test_nobody_listening_is_a_failed_connection():
@@ -256,7 +257,7 @@ def test_a_certificate_nobody_vouches_for_fails(tmp_path: Path, monkeypatch: pyt
     try:
         assert send(url).error_code == "tls_failed"
         with pytest.raises(requests.exceptions.SSLError):
-            call("GET", url, networks=LOOPBACK)
+            call("GET", url, what="test", networks=LOOPBACK)
         trusting = ssl.create_default_context(cafile=str(pem))
         monkeypatch.setattr(sessions.ssl, "create_default_context", lambda: trusting)
         assert send(url).status == 200, "and succeeds when somebody does"
@@ -269,17 +270,31 @@ def test_an_upstream_call_is_pinned_and_bounded(server: Any, monkeypatch: pytest
     resolving(monkeypatch, ["127.0.0.1"])
     url = f"http://api.example:{server.server_port}/"
 
-    reply = call("POST", url, body=b"{}", allow_http=True, networks=LOOPBACK)
+    reply = call("POST", url, body=b"{}", what="test", allow_http=True, networks=LOOPBACK)
     assert (reply.status, reply.body, server.hosts) == (200, b"xx", [f"api.example:{server.server_port}"])
 
     with pytest.raises(EgressRefused, match=r"127\.0\.0\.1"):
-        call("GET", url, allow_http=True)
+        call("GET", url, what="test", allow_http=True)
     with pytest.raises(EgressRefused):
-        call("GET", "http://api.example/", networks=LOOPBACK)
+        call("GET", "http://api.example/", what="test", networks=LOOPBACK)
     server.size = 100_001
     with pytest.raises(requests.ConnectionError, match="longer than"):
-        call("GET", url, allow_http=True, networks=LOOPBACK, max_bytes=100_000)
+        call("GET", url, what="test", allow_http=True, networks=LOOPBACK, max_bytes=100_000)
     server.status = 302
     server.size = 0
-    assert call("GET", url, allow_http=True, networks=LOOPBACK).status == 302
+    assert call("GET", url, what="test", allow_http=True, networks=LOOPBACK).status == 302
     assert len(server.hosts) == 3
+
+
+def test_every_upstream_call_leaves_a_line_that_says_neither_its_query_nor_its_headers(server: Any):
+    url = f"http://127.0.0.1:{server.server_port}/?token=secret"
+    with structlog.testing.capture_logs() as logged:
+        call("GET", url, what="test.read", headers={"Authorization": "secret"}, allow_http=True, networks=LOOPBACK)
+        with pytest.raises(EgressRefused):
+            call("GET", url, what="test.read", allow_http=True)
+    told = [(line["event"], line["what"], line["status"], line["error_code"]) for line in logged]
+    assert told == [
+        ("upstream.called", "test.read", 200, None),
+        ("upstream.called", "test.read", None, "address_refused"),
+    ]
+    assert "secret" not in repr(logged)
