@@ -117,8 +117,9 @@ def shop_page(
 
 
 def _step(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    finished = row["finished_at"]
-    return (_KINDS.get(row["kind"], row["kind"]), row["state"], to_json(finished) if finished else "", row["error"])
+    finished, left_out = row["finished_at"], row["result"].get("leftOut", {}).get("count", 0)
+    wrong = row["error"] or (f"{left_out} could not be taken in" if left_out else "")
+    return (_KINDS.get(row["kind"], row["kind"]), row["state"], to_json(finished) if finished else "", wrong)
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Markup:

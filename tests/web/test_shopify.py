@@ -155,6 +155,9 @@ def test_the_page_of_a_shop_is_for_the_browser_that_connected_it(place: Place) -
     nonce = re.search(r"style-src 'nonce-([^']+)'", page.headers["Content-Security-Policy"])
     assert nonce is not None
     assert f'<style nonce="{nonce[1]}">' in page.text
+    with transaction(place.engine) as connection:
+        connection.execute(text("UPDATE upstream_work SET state = 'done', result = '{\"leftOut\": {\"count\": 3}}'"))
+    assert "3 could not be taken in" in place.get(browser, f"/shopify/{SHOP}").text
     assert place.code_of(place.get(place.browser(), f"/shopify/{SHOP}")) == "session_missing"
     assert place.code_of(place.get(browser, "/shopify/other.myshopify.com")) == "session_missing"
 

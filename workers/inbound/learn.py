@@ -1,7 +1,8 @@
 """Takes in what an upstream API says, the way it takes in what a message says.
 
 Comes in: changes, inside the caller's transaction. Left behind: records as the version guard says, events and
-deliveries, as if a webhook had told. A process that dies before the commit leaves nothing.
+deliveries, as if a webhook had told. What no record can hold is left out and named, and the rest is taken in. A process
+that dies before the commit leaves nothing.
 """
 
 from collections import Counter
@@ -11,23 +12,36 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
+from shared.errors import PayloadUnexpected
 from shared.events import emit
 from shared.providers.contract import Change
-from shared.record_changes import record_change
+from shared.record_changes import RecordChange, record_change
 from workers.inbound.guard import Effect
 from workers.inbound.origin import Origin
+from workers.inbound.poison import describe, is_poison
 from workers.inbound.record_events import drafts
 from workers.inbound.records import apply_changes
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that no record of ours can hold."""
+
+    kind: str
+    external_id: str
+    reason: str  # for people
+
+
+@dataclass(slots=True)
 class Learned:
     """What came of it."""
 
     effects: Counter[Effect] = field(default_factory=Counter)
     events: int = 0
     deliveries: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def learn(
@@ -42,17 +56,47 @@ def learn(
 ) -> Learned:
     """Apply the changes and tell of them. A change without a version counts as of `now`.
 
-    Call `orders.wake_dispatch` after the commit when there are deliveries. Idempotent: what is known changes nothing.
-
-    Raises:
-        PayloadUnexpected: a change is of no kind that has records, or has a field that is not of its form.
+    Call `orders.wake_dispatch` after the commit when there are deliveries. Idempotent: what is known changes nothing. A
+    batch that PostgreSQL refuses is halved until what it refuses stands alone.
     """
-    checked = [
-        record_change(change, account_id=account_id, provider=provider, tenant=tenant, version=change.version or now)
-        for change in changes
-    ]
-    applied = apply_changes(connection, checked, now=now)
-    origin = Origin(account_id, None, source_id, provider, now, now)
-    told = [draft for change, one in zip(checked, applied, strict=True) for draft in drafts(change.kind, one, origin)]
-    events, deliveries = emit(connection, told, now=now)
-    return Learned(Counter(one.effect for one in applied), events, deliveries)
+    learned = Learned()
+    checked = []
+    for change in changes:
+        version = change.version or now
+        try:
+            checked.append(
+                record_change(change, account_id=account_id, provider=provider, tenant=tenant, version=version)
+            )
+        except PayloadUnexpected as error:
+            learned.left_out.append(LeftOut(change.kind, change.external_id, str(error)))
+    _take_in(connection, checked, Origin(account_id, None, source_id, provider, now, now), learned)
+    return learned
+
+
+def _take_in(connection: Connection, changes: Sequence[RecordChange], origin: Origin, learned: Learned) -> None:
+    if not changes:
+        return
+    try:
+        with connection.begin_nested():
+            applied = apply_changes(connection, changes, now=origin.received_at)
+            told = [
+                draft
+                for change, one in zip(changes, applied, strict=True)
+                for draft in drafts(change.kind, one, origin)
+            ]
+            events, deliveries = emit(connection, told, now=origin.received_at)
+    except DBAPIError as error:
+        if not is_poison(error):
+            raise
+        if len(changes) == 1:
+            [change] = changes
+            learned.left_out.append(LeftOut(change.kind.name, change.key.external_id, describe(error)))
+            return
+    else:
+        learned.effects.update(one.effect for one in applied)
+        learned.events += events
+        learned.deliveries += deliveries
+        return
+    middle = len(changes) // 2
+    _take_in(connection, changes[:middle], origin, learned)
+    _take_in(connection, changes[middle:], origin, learned)

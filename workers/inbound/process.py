@@ -25,15 +25,12 @@ from workers.inbound.effects import meet_demands
 from workers.inbound.guard import Applied, Effect
 from workers.inbound.listings import load_listings
 from workers.inbound.origin import Origin
+from workers.inbound.poison import describe, is_poison
 from workers.inbound.reading import Inbound, Reading, identify, transform
 from workers.inbound.record_events import drafts
 from workers.inbound.records import apply_changes
 
 __all__ = ["Inbound", "Tally", "load_listings", "process"]
-
-# SQLSTATE classes of what a message's own content causes: data, integrity, program limits (an index entry too long).
-# Everything else (a lost connection, a full disk, a deadlock) is trouble that passes, and fails no message.
-_POISON_CLASSES = ("21", "22", "23", "54")
 
 _log = logs.get("inbound")
 
@@ -94,11 +91,11 @@ def _process(job: _Job, batch: Sequence[Inbound]) -> Tally:
         with job.connection.begin_nested():
             return _attempt(job, batch)
     except DBAPIError as error:
-        if not _is_poison(error):
+        if not is_poison(error):
             raise
         if len(batch) == 1:
-            _log.warning("message.refused", message_id=str(batch[0].message_id), error=_describe(error))
-            return _attempt(job, batch, refused=_describe(error))
+            _log.warning("message.refused", message_id=str(batch[0].message_id), error=describe(error))
+            return _attempt(job, batch, refused=describe(error))
     middle = len(batch) // 2
     return _process(job, batch[:middle]) + _process(job, batch[middle:])
 
@@ -172,11 +169,3 @@ def _origin(reading: Reading) -> Origin:
         occurred_at=reading.occurred_at or reading.inbound.received_at,
         received_at=reading.inbound.received_at,
     )
-
-
-def _is_poison(error: DBAPIError) -> bool:
-    return not error.connection_invalidated and str(getattr(error.orig, "pgcode", None))[:2] in _POISON_CLASSES
-
-
-def _describe(error: DBAPIError) -> str:
-    return f"{type(error.orig).__name__}: {str(error.orig).strip().partition(chr(10))[0]}"

@@ -8,7 +8,7 @@ Source: api.manychat.com/swagger, "Subscriber", read 2026-11: getInfo takes at m
 of a page.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -22,9 +22,11 @@ from shared.clock import after, to_json
 from shared.db.engine import transaction
 from shared.destinations.contract import Quota
 from shared.errors import PayloadUnexpected
+from shared.payload import clean_text
 from shared.providers.contract import Change, Identity, Source
 from shared.providers.registry import PROVIDERS
-from workers.inbound.learn import learn
+from workers.inbound.learn import LeftOut, learn
+from workers.sync import left_out
 from workers.sync.job import Done, GoOn, Job
 from workers.sync.upstream import Pace, UpstreamFailed
 
@@ -46,39 +48,61 @@ ORDER BY external_id LIMIT :batch
 """)
 # Ours alone, and no news for anybody: it raises no version and tells of nothing.
 _READ: Final = text("""
-UPDATE users SET stats = stats || jsonb_build_object('lastSynced', CAST(:at AS text))
+UPDATE users SET stats = (stats - 'leftOut') || jsonb_build_object('lastSynced', CAST(:at AS text))
+    || jsonb_strip_nulls(jsonb_build_object('leftOut', CAST(:reasons AS jsonb) -> external_id))
 WHERE account_id = :account_id AND provider = 'manychat' AND tenant = :tenant AND external_id = ANY(:ids)
+""")
+# Those whose last reading was left out, which may have been the sync before: within a day nobody is read twice.
+_LEFT_OUT: Final = text("""
+SELECT external_id, stats ->> 'leftOut' AS reason, count(*) OVER () AS count FROM users
+WHERE account_id = :account_id AND provider = 'manychat' AND tenant = :tenant AND deleted_at IS NULL
+  AND stats ? 'leftOut'
+ORDER BY external_id LIMIT :limit
 """)
 
 
 def sync(job: Job) -> Done | GoOn:
-    """Every subscriber read that was due to be: `{"read", "gone", "events"}`.
+    """Every subscriber read that was due to be: `{"read", "gone", "events", "leftOut": {"count", "named"}}`.
+
+    One whom no user of ours can hold is left out until the next time, and the others are read.
 
     Raises:
-        UpstreamFailed: ManyChat could not be asked, or answers what no user can hold.
+        UpstreamFailed: ManyChat could not be asked.
     """
-    progress: dict[str, Any] = dict(job.claim.progress or {"read": 0, "gone": 0, "events": 0})
+    progress: dict[str, Any] = {
+        "read": 0,
+        "gone": 0,
+        "events": 0,
+        "leftOut": left_out.NONE,
+        **(job.claim.progress or {}),
+    }
     while due := _due(job):
-        changes: list[Change] = []
-        read: list[str] = []
+        read: dict[str, Change | LeftOut | None] = {}
         wait = 0.0
         try:
             for subscriber, version in due.items():
                 if job.is_over():
                     break
-                change = _ask(job, subscriber, version)
-                read.append(subscriber)
-                changes += [change] if change else []
+                read[subscriber] = _ask(job, subscriber, version)
         except UpstreamFailed as failure:
-            _keep(job, progress, read, changes)
+            _keep(job, progress, read)
             if failure.code != _LATER:
                 raise
             wait = max(failure.wait_seconds, 1.0)
         else:
-            _keep(job, progress, read, changes)
+            _keep(job, progress, read)
         if wait or job.is_over():
             return GoOn(progress, after(job.now, wait))
-    return Done(progress, again_at=after(job.now, job.settings.reconcile_hours * 3600))
+    done = progress | {"leftOut": _standing(job)}
+    return Done(done, again_at=after(job.now, job.settings.reconcile_hours * 3600))
+
+
+def _standing(job: Job) -> dict[str, Any]:
+    """All who are left out as of now, whichever sync did."""
+    with transaction(job.context.engine) as connection:
+        rows = connection.execute(_LEFT_OUT, _whose(job) | {"limit": left_out.NAMED}).all()
+    named = [{"kind": "user", "externalId": row.external_id, "reason": row.reason} for row in rows]
+    return {"count": rows[0].count if rows else 0, "named": named}
 
 
 def _due(job: Job) -> dict[str, datetime | None]:
@@ -88,7 +112,7 @@ def _due(job: Job) -> dict[str, datetime | None]:
         return {row.external_id: row.version for row in connection.execute(_DUE, values)}
 
 
-def _ask(job: Job, subscriber: str, version: datetime | None) -> Change | None:
+def _ask(job: Job, subscriber: str, version: datetime | None) -> Change | LeftOut | None:
     """The subscriber as ManyChat has it; `None`: it is not there any more, and what we know stays as it is."""
     url = f"{API}/fb/subscriber/getInfo?{urlencode({'subscriber_id': subscriber})}"
     headers = {"Authorization": f"Bearer {job.credential('access_token')}", "Accept": "application/json"}
@@ -100,10 +124,15 @@ def _ask(job: Job, subscriber: str, version: datetime | None) -> Change | None:
         raise
     try:
         answer = orjson.loads(reply.body)
+    except orjson.JSONDecodeError as error:  # whoever that was, it was not ManyChat's API
+        raise UpstreamFailed("answer_malformed", "ManyChat's answer is no JSON") from error
+    try:
         contact = answer["data"] if answer["status"] == "success" else None
         return None if contact is None else _change(job, subscriber, contact, version)
-    except (orjson.JSONDecodeError, KeyError, TypeError, PayloadUnexpected) as error:
-        raise UpstreamFailed("answer_unexpected", f"getInfo: {type(error).__name__}", is_final=True) from error
+    except PayloadUnexpected as error:
+        return LeftOut("user", subscriber, str(error))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return LeftOut("user", subscriber, f"it is not of the form that is known: {type(error).__name__} ({error})")
 
 
 def _change(job: Job, subscriber: str, contact: Mapping[str, Any], version: datetime | None) -> Change:
@@ -122,27 +151,29 @@ def _change(job: Job, subscriber: str, contact: Mapping[str, Any], version: date
     return replace(change, version=max(versions, default=None))
 
 
-def _keep(job: Job, progress: dict[str, Any], read: Sequence[str], changes: Sequence[Change]) -> None:
+def _keep(job: Job, progress: dict[str, Any], read: Mapping[str, Change | LeftOut | None]) -> None:
     """Write down what was read, with the events of it."""
     if not read:
         return
+    changes = [one for one in read.values() if isinstance(one, Change)]
     with transaction(job.context.engine) as connection:
-        try:
-            learned = learn(
-                connection,
-                changes,
-                account_id=job.integration["account_id"],
-                provider="manychat",
-                tenant=job.tenant,
-                source_id=job.source["id"],
-                now=job.now,
-            )
-        except PayloadUnexpected as error:
-            raise UpstreamFailed("answer_unexpected", str(error), is_final=True) from error
-        connection.execute(_READ, _whose(job) | {"ids": list(read), "at": to_json(job.now)})
-    progress["read"] += len(changes)
-    progress["gone"] += len(read) - len(changes)
+        learned = learn(
+            connection,
+            changes,
+            account_id=job.integration["account_id"],
+            provider="manychat",
+            tenant=job.tenant,
+            source_id=job.source["id"],
+            now=job.now,
+        )
+        missed = learned.left_out + [one for one in read.values() if isinstance(one, LeftOut)]
+        reasons = {one.external_id: clean_text(one.reason)[: left_out.CHARACTERS] for one in missed}
+        values = {"ids": list(read), "at": to_json(job.now), "reasons": orjson.dumps(reasons).decode()}
+        connection.execute(_READ, _whose(job) | values)
+    progress["read"] += len(changes) - len(learned.left_out)
+    progress["gone"] += sum(one is None for one in read.values())
     progress["events"] += learned.events
+    progress["leftOut"] = left_out.added(progress["leftOut"], missed, job)
     if learned.deliveries:
         orders.wake_dispatch(job.settings, job.context.client)
 

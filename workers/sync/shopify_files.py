@@ -33,13 +33,17 @@ class Read:
         """The variants of each product, by its global id."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for variant in self.of("variants"):
-            found[variant["product"]["id"]].append(variant)
+            product = variant.get("product")
+            if isinstance(product, dict):
+                found[product.get("id", "")].append(variant)
         return found
 
 
 def levels_of(variant: dict[str, Any]) -> list[dict[str, Any]]:
     """How many of the variant each location has, as Shopify says it."""
-    return list((variant.get("inventoryItem") or {}).get("inventoryLevels") or ())
+    item = variant.get("inventoryItem")
+    levels = item.get("inventoryLevels") if isinstance(item, dict) else None
+    return levels if isinstance(levels, list) else []
 
 
 def path_of(job: Job, name: str) -> str:
@@ -54,9 +58,12 @@ def metadata_file(job: Job, read: Read) -> tuple[str, str]:
 
 
 def products_file(job: Job, read: Read, *, skipped: dict[str, str]) -> tuple[str, str]:
-    """The path and the text of `shop_products.json`; `skipped` are the stages that the shop did not let us read."""
+    """The path and the text of `shop_products.json`; `skipped` are the stages that the shop did not let us read.
+
+    It holds every node as it was read, also one that no record of ours can hold.
+    """
     variants = read.variants_by_product()
-    products = [product | {"variants": variants.get(product["id"], [])} for product in read.of("products")]
+    products = [product | {"variants": variants.get(product.get("id", ""), [])} for product in read.of("products")]
     whole = {
         "shop": job.tenant,
         "syncedAt": to_json(job.now),

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shared import logs
 from workers.sync.shopify_api import ShopifyApi
 from workers.sync.upstream import UpstreamFailed
+
+_log = logs.get("upstream")
 
 _PAGE: Final = "pageInfo { hasNextPage endCursor }"
 _METAFIELDS: Final = f"nodes {{ id namespace key type value }} {_PAGE}"
@@ -120,22 +123,34 @@ STAGES: Final = (
 def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
     """The page's nodes, each with its lists whole and without their paging, and the cursor of the next page.
 
+    A node whose list cannot be read stays as it came: whoever makes something of it tells.
+
     Raises:
-        UpstreamFailed: the shop could not be asked.
+        UpstreamFailed: the shop could not be asked, or its answer has no page.
     """
-    page = api.run(f"sync.{stage.name}", stage.document, {"after": after}).get(stage.root)
-    if page is None:
-        raise UpstreamFailed("answer_malformed", f"The shop's answer has no {stage.root}")
-    nodes = [_whole(api, stage.inner, node) if stage.inner else node for node in page["nodes"]]
-    return nodes, page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else None
+    page: Any = api.run(f"sync.{stage.name}", stage.document, {"after": after}).get(stage.root)
+    try:
+        listed = [node for node in page["nodes"] if isinstance(node, dict)]
+        cursor = page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else None
+    except (KeyError, TypeError) as error:
+        raise UpstreamFailed("answer_malformed", f"The shop's answer has no page of {stage.root}") from error
+    return [_whole(api, stage.inner, node) if stage.inner else node for node in listed], cursor
 
 
 def _whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:
-    owner: dict[str, Any] | None = node
+    owner: Any = node
     for name in inner.path:
-        owner = None if owner is None else owner.get(name)
-    if owner is None:
+        owner = owner.get(name) if isinstance(owner, dict) else None
+    if not isinstance(owner, dict):
         return node
+    try:
+        owner[inner.name] = _items(api, inner, owner)
+    except (KeyError, TypeError):
+        _log.warning("shop.node_malformed", node=str(node.get("id")), part=inner.name)
+    return node
+
+
+def _items(api: ShopifyApi, inner: Inner, owner: dict[str, Any]) -> list[Any]:
     listed: Mapping[str, Any] = owner[inner.name]
     items = list(listed["nodes"])
     while listed["pageInfo"]["hasNextPage"]:
@@ -145,5 +160,4 @@ def _whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any
             break
         listed = found[inner.name]
         items += listed["nodes"]
-    owner[inner.name] = items
-    return node
+    return items

@@ -1,24 +1,28 @@
 """The reconciliation: what a sync has read, as changes of our records, in the very words of the webhooks.
 
 Comes in: the nodes that were read. Left behind: records and events, in the caller's transaction; a webhook that came
-meanwhile is newer and wins. What is known already changes nothing and tells nobody.
+meanwhile is newer and wins. What is known already changes nothing and tells nobody; what no record can hold is left out
+and named.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, text
 
 from shared import money
 from shared.clock import parse_instant
-from shared.errors import PayloadUnexpected
 from shared.providers.contract import Change
-from workers.inbound.learn import learn
+from workers.inbound.learn import Learned, LeftOut, learn
 from workers.sync.job import Job
 from workers.sync.shopify_files import Read, levels_of
-from workers.sync.upstream import UpstreamFailed
+
+Made = TypeVar("Made")
 
 BATCH: Final = 500
+# What a node that is not of the form that Shopify promises makes of whoever reads it.
+MALFORMED: Final = (KeyError, TypeError, AttributeError, ValueError)
 # Known to us, not there any more, and not told of since the reading began.
 _VANISHED: Final = text("""
 SELECT external_id FROM products
@@ -28,50 +32,70 @@ WHERE account_id = :account_id AND provider = 'shopify' AND tenant = :tenant AND
 """)
 
 
-def changes_of(read: Read) -> list[Change]:
-    """Every product and every level as a change."""
+def changes_of(read: Read) -> list[Change | LeftOut]:
+    """Every product and every level as a change, or why it can be none."""
     shop = read.of("shop")[0] if read.of("shop") else {}
     code = shop.get("currencyCode")
     variants = read.variants_by_product()
-    products = [_product(node, variants.get(node["id"], []), code) for node in read.of("products")]
-    return products + [
-        _level(variant, level) for variant in read.of("variants") for level in levels_of(variant) if _item(variant)
+    found = [
+        _tried("product", node, lambda node=node: _product(node, variants.get(node["id"], []), code))  # type: ignore[misc]
+        for node in read.of("products")
     ]
+    for variant in read.of("variants"):
+        if not isinstance(variant.get("product"), dict):
+            found.append(LeftOut("variant", _id(variant), "it names no product"))
+        item = _tried("inventory", variant, lambda variant=variant: _item(variant))  # type: ignore[misc]
+        if isinstance(item, LeftOut):
+            found.append(item)
+        elif item:
+            found += [
+                _tried("inventory", level, lambda variant=variant, level=level: _level(variant, level))  # type: ignore[misc]
+                for level in levels_of(variant)
+            ]
+    return found
 
 
 def vanished(connection: Connection, job: Job, read: Read, *, started_at: str) -> list[Change]:
     """An end for each product that we know and the shop has not any more."""
+    ids = [_id(node) for node in read.of("products")]
+    if not all(ids):  # whichever that is, it is not gone
+        return []
     at = parse_instant(started_at)
     values = {
         "account_id": str(job.integration["account_id"]),
         "tenant": job.tenant,
         "started_at": at,
-        "seen": [number_of(node["id"]) for node in read.of("products")],
+        "seen": ids,
     }
     return [Change("product", "delete", found, at) for found in connection.execute(_VANISHED, values).scalars()]
 
 
-def learn_batch(connection: Connection, job: Job, batch: list[Change]) -> tuple[int, int]:
-    """Apply a batch; how many events and deliveries came of it.
+def learn_batch(connection: Connection, job: Job, batch: Sequence[Change | LeftOut]) -> Learned:
+    """Apply a batch; what came of it, and what of it was left out."""
+    learned = learn(
+        connection,
+        [one for one in batch if isinstance(one, Change)],
+        account_id=job.integration["account_id"],
+        provider="shopify",
+        tenant=job.tenant,
+        source_id=job.source["id"],
+        now=job.now,
+    )
+    learned.left_out += [one for one in batch if isinstance(one, LeftOut)]
+    return learned
 
-    Raises:
-        UpstreamFailed: `answer_unexpected`: the shop says something that no record of ours can hold.
-    """
-    if not batch:
-        return 0, 0
+
+def _tried(kind: str, node: Any, make: Callable[[], Made]) -> Made | LeftOut:
     try:
-        learned = learn(
-            connection,
-            batch,
-            account_id=job.integration["account_id"],
-            provider="shopify",
-            tenant=job.tenant,
-            source_id=job.source["id"],
-            now=job.now,
-        )
-    except PayloadUnexpected as error:
-        raise UpstreamFailed("answer_unexpected", str(error), is_final=True) from error
-    return learned.events, learned.deliveries
+        return make()
+    except MALFORMED as error:
+        return LeftOut(kind, _id(node), f"it is not of the form that is known: {type(error).__name__} ({error})")
+
+
+def _id(node: Any) -> str:
+    """The node's own id; nothing where it has none."""
+    found = node.get("id") if isinstance(node, dict) else None
+    return number_of(found) if isinstance(found, str) else ""
 
 
 def number_of(gid: str) -> str:

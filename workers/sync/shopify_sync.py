@@ -19,7 +19,8 @@ from shared.directory import publish
 from shared.errors import CrossdockError
 from shared.money import exponent
 from shared.providers.contract import Change
-from workers.sync import claims, document_store
+from workers.inbound.learn import LeftOut
+from workers.sync import claims, document_store, left_out
 from workers.sync.job import Done, GoOn, Job
 from workers.sync.shopify_api import ShopifyApi
 from workers.sync.shopify_files import Read, metadata_file, products_file
@@ -44,7 +45,9 @@ class ClaimLost(CrossdockError):
 
 
 def sync(job: Job) -> Done | GoOn:
-    """The shop read, or as much of it as there was time for: `{"products", "variants", ..., "skipped", "events"}`.
+    """The shop read, or as much of it as there was time for.
+
+    `{"products", "variants", ..., "skipped": {stage: why}, "leftOut": {"count", "named"}, "events", "documents"}`.
 
     Raises:
         UpstreamFailed: the shop could not be asked.
@@ -77,7 +80,7 @@ class _Run:
             with transaction(job.context.engine) as connection:
                 connection.execute(delete(sync_pages).where(sync_pages.c.integration_id == job.claim.integration_id))
         self._read: Read | None = None
-        self._changes: list[Change] | None = None
+        self._changes: list[Change | LeftOut] | None = None
 
     @property
     def stage(self) -> str:
@@ -119,6 +122,7 @@ class _Run:
         result = {
             **read.counts(),
             "skipped": self.progress["skipped"],
+            "leftOut": self.progress.get("leftOut", left_out.NONE),
             "events": self.progress.get("events", 0),
             "documents": [path for path, _ in files],
             "startedAt": self.progress["startedAt"],
@@ -151,13 +155,18 @@ class _Run:
         with transaction(job.context.engine) as connection:
             self._hold(connection)
             if is_last:
-                batch = vanished(connection, job, self._all(), started_at=self.progress["startedAt"])
-            events, deliveries = learn_batch(connection, job, batch)
-            progress = {**self.progress, "number": done + BATCH, "events": self.progress.get("events", 0) + events}
+                batch = [*vanished(connection, job, self._all(), started_at=self.progress["startedAt"])]
+            learned = learn_batch(connection, job, batch)
+            progress = {
+                **self.progress,
+                "number": done + BATCH,
+                "events": self.progress.get("events", 0) + learned.events,
+                "leftOut": left_out.added(self.progress.get("leftOut"), learned.left_out, job),
+            }
             if is_last:
                 progress |= {"stage": "files", "number": 0}
             self._advance(connection, progress)
-        if deliveries:
+        if learned.deliveries:
             orders.wake_dispatch(job.settings, job.context.client)
 
     def _learn_currency(self, shop: dict[str, Any]) -> None:

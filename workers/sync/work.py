@@ -19,7 +19,7 @@ from shared.db.engine import transaction
 from shared.upstream_work import Kind
 from workers import stopping
 from workers.context import Context
-from workers.sync import claims
+from workers.sync import claims, left_out
 from workers.sync.claims import Claim
 from workers.sync.job import Done, GoOn, Job, load
 from workers.sync.reading import sync
@@ -96,6 +96,7 @@ def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFai
         case Done():
             if claims.finish(connection, claim, outcome.result, now=now, again_at=outcome.again_at):
                 alerts.resolve(connection, kind=f"{claim.kind}.failing", subject_id=claim.integration_id, now=now)
+                _tell_what_was_left_out(connection, job, claim, outcome, now=now)
             return "done"
         case GoOn():
             claims.postpone(connection, claim, outcome.progress, due_at=outcome.due_at)
@@ -112,6 +113,25 @@ def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFai
     if outcome.is_final or claim.tries + 1 >= len(claims.RETRY_SECONDS):
         _alert(connection, job, claim, outcome, due_at=due_at, now=now)
     return "failed"
+
+
+def _tell_what_was_left_out(connection: Connection, job: Job, claim: Claim, done: Done, *, now: datetime) -> None:
+    """An alert for as long as the last time left something out."""
+    kind = f"{claim.kind}.incomplete"
+    missed = done.result.get("leftOut") or left_out.NONE
+    if not missed["count"]:
+        alerts.resolve(connection, kind=kind, subject_id=claim.integration_id, now=now)
+        return
+    alerts.raise_alert(
+        connection,
+        account_id=job.integration["account_id"],
+        kind=kind,
+        severity="warning",
+        subject_id=claim.integration_id,
+        message=f"The {claim.kind} of {job.tenant} left out {missed['count']} that no record can hold; the rest is in.",
+        detail={**missed, "provider": job.source["provider"]},
+        now=now,
+    )
 
 
 def _alert(

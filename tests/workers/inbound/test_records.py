@@ -335,3 +335,30 @@ def test_what_an_upstream_api_says_is_learned_and_told_like_a_message(dock: Dock
             )
             assert (dict(learned.effects), learned.events, learned.deliveries) == ({effect: 1}, events, events)
     assert [row["message_id"] for row in dock.rows("events")] == [None]
+
+
+def test_of_what_an_upstream_api_says_that_which_no_record_can_hold_is_left_out_and_named(dock: Dock) -> None:
+    with dock.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE products ADD CHECK (title <> 'poison')"))
+        learned = learn(
+            connection,
+            [
+                Change("product", "upsert", "1", None, {"title": "Tea"}),
+                Change("product", "upsert", "2", None, {"title": ["no text"]}),
+                Change("product", "upsert", "3", None, {"title": "poison"}),
+                Change("no such kind", "upsert", "4", None, {}),
+                Change("product", "upsert", "5", None, {"title": "Pot"}),
+            ],
+            account_id=dock.account_id,
+            provider="shopify",
+            tenant=SHOP,
+            source_id=dock.source_id,
+            now=NOW,
+        )
+    assert sorted((one.kind, one.external_id) for one in learned.left_out) == [
+        ("no such kind", "4"),
+        ("product", "2"),
+        ("product", "3"),
+    ]
+    assert (learned.events, learned.effects.total()) == (2, 2)
+    assert [row["external_id"] for row in dock.rows("products", "external_id")] == ["1", "5"]

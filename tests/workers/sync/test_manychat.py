@@ -88,7 +88,9 @@ def test_a_message_that_tells_little_has_its_subscriber_read_once_for_all_of_the
     assert user["opt_ins"]["whatsapp"] is True
     assert user["stats"]["lastSynced"]
     assert told(chat).count("user.updated") == 2
-    assert chat.standing(Kind.SYNC)["result"] == {"read": 2, "gone": 0, "events": len(told(chat)) - 2}
+    nobody = {"count": 0, "named": []}
+    counted = {"read": 2, "gone": 0, "events": len(told(chat)) - 2, "leftOut": nobody}
+    assert chat.standing(Kind.SYNC)["result"] == counted
 
 
 def test_what_was_read_lately_is_not_read_again_and_nobody_is_told_of_nothing(chat: Rig, page: ManyChat):
@@ -143,16 +145,73 @@ def test_a_token_that_is_refused_is_a_persons_to_mend(chat: Rig, page: ManyChat)
     assert [row["kind"] for row in chat.rows("SELECT kind FROM alerts")] == ["sync.failing"]
 
 
-@pytest.mark.parametrize("answer", [{"status": "success"}, {"status": "success", "data": {"id": "9"}}, [], "no"])
-def test_an_answer_that_is_not_about_them_changes_nothing(
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": "success"},
+        {"status": "success", "data": {"id": "9"}},
+        {"status": "success", "data": {"id": "2", "first_name": {"no": "text"}}},
+        {"status": "success", "data": {"id": "2", "name": "x", "tags": 7}},
+        [],
+        "no",
+    ],
+)
+def test_one_whom_no_user_can_hold_is_left_out_and_named_and_the_others_are_read(
     chat: Rig, page: ManyChat, answer: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    say(chat, thin("1"))
+    for subscriber in "123":
+        page.subscribe(subscriber)
+    say(chat, *map(thin, "123"))
+    well = page.answer
+
+    def odd(method: str, path: str, query: Any, headers: Any, body: bytes) -> Reply:
+        reply = well(method, path, query, headers, body)
+        return Reply(200, answer) if query["subscriber_id"] == "2" else reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(page, "answer", odd)
+        standing = chat.do(Kind.SYNC)
+    assert (standing["state"], standing["error_code"], standing["result"]["read"]) == ("done", None, 2)
+    assert [user["first_name"] for _, user in sorted(users(chat).items())] == ["Zoë", None, "Zoë"]
+    left_out = standing["result"]["leftOut"]
+    assert (left_out["count"], left_out["named"][0]["externalId"]) == (1, "2")
+    assert left_out["named"][0]["reason"]
+    [alert] = chat.rows("SELECT * FROM alerts")
+    assert (alert["kind"], alert["severity"], alert["resolved_at"]) == ("sync.incomplete", "warning", None)
+    assert alert["detail"]["named"] == left_out["named"]
+
+    # Within the day they are not asked for again, and that they are missing is not forgotten.
+    asked = len(page.asked)
+    assert chat.do(Kind.SYNC)["result"]["leftOut"] == left_out
+    assert len(page.asked) == asked
+
+    chat.forward(hours=25)
+    assert chat.do(Kind.SYNC)["result"]["leftOut"]["count"] == 0
+    assert users(chat)["2"]["first_name"] == "Zoë"
+    [alert] = chat.rows("SELECT * FROM alerts")
+    assert alert["resolved_at"] is not None
+
+
+def test_one_whom_postgresql_refuses_is_left_out_alone(chat: Rig, page: ManyChat):
+    chat.execute("ALTER TABLE users ADD CHECK (first_name <> 'poison')")
+    for number in range(1, 10):
+        page.subscribe(str(number), first_name="poison" if number == 4 else "Zoë")
+    say(chat, *(thin(str(number)) for number in range(1, 10)))
+    result = chat.do(Kind.SYNC)["result"]
+    assert (result["read"], result["leftOut"]["count"]) == (8, 1)
+    assert "CheckViolation" in result["leftOut"]["named"][0]["reason"]
+    assert sum(user["first_name"] == "Zoë" for user in users(chat).values()) == 8
+
+
+def test_an_answer_that_is_not_manychats_own_is_trouble_that_passes(
+    chat: Rig, page: ManyChat, monkeypatch: pytest.MonkeyPatch
+):
     page.subscribe("1")
-    monkeypatch.setattr(page, "answer", lambda *_: Reply(200, answer))
+    say(chat, thin("1"))
+    monkeypatch.setattr("tests.doubles.served.orjson.dumps", lambda _: b"<html>Maintenance</html>")
     standing = chat.do(Kind.SYNC)
-    assert (standing["state"], standing["error_code"]) == ("failed", "answer_unexpected")
-    assert users(chat)["1"]["first_name"] is None
+    assert (standing["state"], standing["error_code"]) == ("failed", "answer_malformed")
+    assert standing["due_at"] is not None
 
 
 def test_a_page_without_a_token_is_not_read_because_of_a_message(chat: Rig, page: ManyChat):

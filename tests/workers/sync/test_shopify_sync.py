@@ -35,6 +35,12 @@ def on(rig: Rig, patience: int = 200) -> dict[str, Any]:
     raise AssertionError(standing)
 
 
+def on_done(rig: Rig) -> dict[str, Any]:
+    rig.ask(Kind.SYNC)
+    result: dict[str, Any] = on(rig)["result"]
+    return result
+
+
 def test_everything_of_a_shop_is_read_though_lists_within_lists_go_on(rig: Rig) -> None:
     rig.shop.add_products(3, variants=2, levels=7, metafields=12)
     rig.shop.collections.append(
@@ -139,7 +145,7 @@ def test_a_worker_that_dies_leaves_whole_pages_and_the_next_goes_on(rig: Rig, mo
         tables.pop()
 
     with monkeypatch.context() as patch:
-        patch.setattr("workers.sync.upstream._log.info", dying, raising=False)
+        patch.setattr("shared.egress.calls._log.info", dying, raising=False)
         with pytest.raises(KeyboardInterrupt):
             rig.run()
     assert rig.standing(Kind.SYNC)["state"] == "running"
@@ -158,6 +164,86 @@ def test_trouble_in_the_middle_is_tried_again_from_there(rig: Rig) -> None:
     assert (failed["state"], failed["error_code"]) == ("failed", "answer_malformed")
     rig.now = failed["due_at"]
     assert on(rig)["result"]["products"] == 60
+
+
+@pytest.mark.parametrize(
+    ("odd", "named"),
+    [
+        ({"title": {"no": "text"}}, ("product", "2")),
+        ({"id": "gid://shopify/Product/" + "9" * 300}, ("product", "9" * 300)),
+        ({"tags": 7}, ("product", "2")),
+        ({"vendor": True}, ("product", "2")),
+        ({"id": None}, ("product", "")),
+    ],
+)
+def test_a_product_that_no_record_can_hold_is_left_out_and_named_and_the_rest_is_read(
+    rig: Rig, odd: dict[str, Any], named: tuple[str, str]
+) -> None:
+    rig.shop.add_products(3)
+    well = dict(rig.shop.products[1])
+    rig.shop.products[1].update(odd)
+    standing = rig.do(Kind.SYNC)
+    assert (standing["state"], standing["error_code"]) == ("done", None), standing
+    titles = [row["title"] for row in rig.rows("SELECT title FROM products ORDER BY external_id")]
+    assert titles == ["Kettle № 1", "Kettle № 3"]
+    left_out = standing["result"]["leftOut"]
+    assert left_out["count"] == 1
+    [one] = left_out["named"]
+    assert (one["kind"], one["externalId"]) == named
+    assert one["reason"]
+    assert len(document(rig, "shop_products.json")["products"]) == 3  # as it was read
+    [alert] = rig.rows("SELECT * FROM alerts")
+    assert (alert["kind"], alert["severity"], alert["detail"]["count"]) == ("sync.incomplete", "warning", 1)
+
+    rig.shop.products[1] = well
+    rig.forward(hours=25)
+    rig.run()
+    assert rig.standing(Kind.SYNC)["result"]["leftOut"] == {"count": 0, "named": []}
+    assert len(rig.rows("SELECT * FROM products WHERE deleted_at IS NULL")) == 3
+    assert rig.rows("SELECT * FROM alerts WHERE resolved_at IS NULL") == []
+
+
+def test_a_level_without_a_place_and_a_variant_without_a_product_cost_themselves_only(rig: Rig) -> None:
+    rig.shop.add_products(3)
+    rig.shop.products[0]["variants"][0]["levels"][0]["location"] = None
+    rig.shop.products[1]["variants"][0]["product"] = None
+    standing = rig.do(Kind.SYNC)
+    assert standing["state"] == "done", standing
+    left_out = standing["result"]["leftOut"]
+    assert [one["kind"] for one in left_out["named"]] == ["inventory", "variant"]
+    assert len(rig.rows("SELECT * FROM inventory_levels")) == 2
+    variants = [len(row["variants"]) for row in rig.rows("SELECT variants FROM products ORDER BY external_id")]
+    assert variants == [1, 0, 1]
+
+
+def test_a_product_that_cannot_be_held_any_more_stays_as_we_know_it(rig: Rig) -> None:
+    rig.shop.add_products(2)
+    rig.do(Kind.SYNC)
+    rig.shop.products[0].update({"title": ["Renamed"], "updatedAt": "2026-11-02T10:00:00Z"})
+    rig.forward(hours=25)
+    rig.run()
+    rows = rig.rows("SELECT title, deleted_at FROM products ORDER BY external_id")
+    assert [(row["title"], row["deleted_at"]) for row in rows] == [("Kettle № 1", None), ("Kettle № 2", None)]
+    assert [row["type"] for row in rig.rows("SELECT type FROM events")].count("product.deleted") == 0
+
+
+def test_a_level_that_postgresql_refuses_is_left_out_alone(rig: Rig) -> None:
+    rig.execute("ALTER TABLE inventory_levels ADD CHECK (available <> 3)")
+    rig.shop.add_products(7)
+    result = rig.do(Kind.SYNC)["result"]
+    assert result["leftOut"]["count"] == 1
+    assert "CheckViolation" in result["leftOut"]["named"][0]["reason"]
+    assert len(rig.rows("SELECT * FROM inventory_levels")) == 6
+    assert len(rig.rows("SELECT * FROM products")) == 7
+
+
+def test_of_many_that_are_left_out_all_are_counted_and_the_first_are_named(rig: Rig) -> None:
+    rig.shop.add_products(700)
+    for product in rig.shop.products[:600]:
+        product["title"] = ["no text"]
+    left_out = on_done(rig)["leftOut"]
+    assert (left_out["count"], len(left_out["named"])) == (600, 20)
+    assert rig.rows("SELECT count(*) AS n FROM products") == [{"n": 100}]
 
 
 def test_a_stage_that_was_not_granted_is_left_out_and_named(rig: Rig) -> None:
