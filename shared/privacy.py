@@ -72,7 +72,8 @@ def ask_erasure(
         **_frame((account_id, provider, tenant, subject), message_id=message_id, at=at), orders=list(orders), counts={}
     )
     again = query.on_conflict_do_update(
-        index_elements=["message_id", "subject"], set_={"state": "requested", "finished_at": None, "counts": {}}
+        index_elements=["message_id", "subject"],
+        set_={"state": "requested", "finished_at": None, "counts": {}, "fence": None},
     )
     return UUID(str(connection.execute(again.returning(erasures.c.id)).scalar_one()))
 

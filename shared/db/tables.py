@@ -228,6 +228,7 @@ erasures = Table(
     Column("requested_at", _time(), nullable=False),
     Column("due_at", _time(), nullable=False),
     Column("finished_at", _time()),
+    Column("fence", BigInteger),
 )
 
 events = Table(

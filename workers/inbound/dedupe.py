@@ -16,10 +16,13 @@ from shared.states import MessageState
 from workers.inbound.reading import Inbound, Reading
 
 _KNOWN = text("SELECT CAST(id AS text) FROM messages WHERE id = ANY(CAST(:ids AS uuid[]))")
+# The transaction has its id from here on, also where every key is known: what an erasure waits for has one before it
+# looks whom it must not bring back.
 _REMEMBER = text("""
 INSERT INTO message_keys (source_id, key, message_id, received_at)
 SELECT source_id, decode(key, 'hex'), message_id, received_at
 FROM json_to_recordset(CAST(:keys AS json)) AS k (source_id uuid, key text, message_id uuid, received_at timestamptz)
+WHERE pg_current_xact_id() IS NOT NULL
 ON CONFLICT (source_id, key) DO NOTHING
 RETURNING CAST(message_id AS text)
 """)

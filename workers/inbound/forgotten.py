@@ -1,7 +1,8 @@
 """Tells what is said of people who were erased, by way of an order or a parcel that we did not have when they were.
 
 Comes in: changes, inside the caller's transaction. Comes out: the same, those marked that refer to an erased person or
-to an order of theirs: the guard takes in nothing personal of them. Nothing is left behind.
+to an order of theirs: the guard takes in nothing personal of them. Nothing is left behind. A mark that is committed a
+moment later is not seen; the erasure looks again once this transaction, which has its id by now, has ended.
 """
 
 from collections.abc import Sequence

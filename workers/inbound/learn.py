@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from shared.errors import PayloadUnexpected
@@ -23,6 +24,9 @@ from workers.inbound.origin import Origin
 from workers.inbound.poison import describe, is_poison
 from workers.inbound.record_events import drafts
 from workers.inbound.records import apply_changes
+
+# As a drain has one, for an erasure to wait for: before it is asked who was erased.
+_HAVE_AN_ID: Final = text("SELECT pg_current_xact_id()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def learn(
     batch that PostgreSQL refuses is halved until what it refuses stands alone.
     """
     learned = Learned()
+    connection.execute(_HAVE_AN_ID)
     checked = []
     for change in changes:
         version = change.version or now

@@ -5,11 +5,13 @@ message about them, nothing more owed of those, and at last the row done, its co
 proof. A process that dies in the middle leaves whole steps; the next call goes on with what is left.
 
 A person's records stay as tombstones or as orders without a person, marked so that nothing later brings the person back
-(the guard of workers/inbound). A shop's records go altogether: should it ever connect again, it begins anew.
+(the guard of workers/inbound). A shop's records go altogether: should it ever connect again, it begins anew. Either is
+looked for twice, so that a drain that overlaps with the first look brings nothing in behind it (`fence`).
 """
 
 from collections import Counter
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,8 +23,9 @@ from shared.db.tables import erasures, exports
 from shared.privacy import WHOLE_SHOP
 from shared.record_kinds import KINDS
 from workers.context import Context
+from workers.privacy import fence
 from workers.privacy.erase_messages import erase_messages
-from workers.privacy.erase_records import erase_person, erase_shop_batch
+from workers.privacy.erase_records import erase_person, erase_rest, erase_shop_batch
 from workers.sync import document_store
 from workers.sync.upstream import Upstream
 
@@ -31,8 +34,16 @@ BATCH: Final = 500
 ERASURE_FAILING: Final = "erasure.failing"  # an alert, for as long as something of it cannot be removed
 
 
-def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
-    """Do the next step; whether nothing is left to do (or another worker is at it).
+class Step(Enum):
+    """What comes after a step."""
+
+    MORE = auto()  # the next one
+    WAIT = auto()  # the next one, once others have finished what they began before
+    DONE = auto()  # nothing, or another worker is at it
+
+
+def erase(context: Context, request_id: UUID, *, now: datetime) -> Step:
+    """Do the next step; what comes after it.
 
     Raises:
         UpstreamFailed: the folder or bucket of documents would not let a shop's go; nothing was done.
@@ -46,19 +57,19 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> bool:
     with transaction(context.engine) as connection:
         row = connection.execute(query.with_for_update(skip_locked=True)).mappings().one_or_none()
         if row is None:
-            return True
+            return Step.DONE
         request = dict(row)
         counts = Counter({name: int(count) for name, count in request["counts"].items()})
         if paths:
             counts["documents"] += documents.forget(connection, paths)
-        is_done = _step(connection, context, request, counts, now=now)
-        values: dict[str, Any] = {"counts": dict(counts), "orders": request["orders"]}
-        if is_done:
+        step = _step(connection, context, request, counts, now=now)
+        values: dict[str, Any] = {"counts": dict(counts), "orders": request["orders"], "fence": request["fence"]}
+        if step is Step.DONE:
             values |= {"state": "done", "finished_at": now}
             _prove(connection, request, counts, now=now)
             alerts.resolve(connection, kind=ERASURE_FAILING, subject_id=request_id, now=now)
         connection.execute(update(erasures).where(erasures.c.id == request_id).values(**values))
-    return is_done
+    return step
 
 
 def _documents(context: Context, request_id: UUID) -> list[str]:
@@ -73,20 +84,33 @@ def _documents(context: Context, request_id: UUID) -> list[str]:
 
 def _step(
     connection: Connection, context: Context, request: dict[str, Any], counts: Counter[str], *, now: datetime
-) -> bool:
-    """Whether that was the last step. Adds to `counts` what was erased, and to the request the orders it found."""
-    if request["subject"] == WHOLE_SHOP:
-        for kind in KINDS.values():
-            if erase_shop_batch(connection, kind, request, counts, limit=BATCH, now=now):
-                return False
-    elif "users" not in counts:
-        erase_person(connection, request, counts, now=now)
-        return False
+) -> Step:
+    """Do one step. Adds to `counts` what was erased, and to the request the orders it found and its fence."""
+    if request["fence"] is None:
+        if not _look(connection, request, counts, now=now):
+            request["fence"] = fence.make(connection)
+        return Step.MORE
+    if not fence.is_passed(connection, request["fence"]):
+        return Step.WAIT
+    if request["subject"] != WHOLE_SHOP:
+        erase_rest(connection, request, counts, now=now)
+    elif _look(connection, request, counts, now=now):
+        return Step.MORE
     erased = erase_messages(connection, request, limit=BATCH)
     counts["messages"] += erased
     if erased == BATCH:
-        return False
+        return Step.MORE
     counts["files"] += _erase_files(connection, context, request)
+    return Step.DONE
+
+
+def _look(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> bool:
+    """Whether the first look, or a batch of a shop's, found something to do: the next is another transaction's."""
+    if request["subject"] == WHOLE_SHOP:
+        return any(erase_shop_batch(connection, kind, request, counts, limit=BATCH, now=now) for kind in KINDS.values())
+    if "users" in counts:
+        return False
+    erase_person(connection, request, counts, now=now)
     return True
 
 

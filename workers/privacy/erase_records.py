@@ -48,8 +48,31 @@ def erase_person(connection: Connection, request: dict[str, Any], counts: Counte
 
     `request["orders"]` has every order found when this returns, for their raw messages are to go as well.
     """
-    users, orders = RECORD_TABLES["user"], RECORD_TABLES["order"]
+    users = RECORD_TABLES["user"]
     told = _redact_users(connection, request, counts, now=now)
+    found = _redact_orders(connection, request, counts, now=now)
+    user = select(users.c.id).where(*_of(users, request), users.c.external_id == request["subject"])
+    ids = [row["id"] for row in found]
+    erase_events(connection, request, [*ids, *connection.execute(user).scalars()], counts, now=now)
+    emit(connection, told, now=now)
+
+
+def erase_rest(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> None:
+    """The second look at a person: what a drain wrote down that did not see the marks of the first.
+
+    The user themselves are not looked at again, for their row is locked by whoever changes it. What was redacted by
+    then stays as it is: what is told of it since is told without the person.
+    """
+    found = _redact_orders(connection, request, counts, now=now)
+    ids = [row["id"] for row in found if row["redacted_at"] is None]
+    erase_events(connection, request, ids, counts, now=now)
+
+
+def _redact_orders(
+    connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime
+) -> list[dict[str, Any]]:
+    """Redact the person's orders and what hangs on those; all of them, as they were before."""
+    orders = RECORD_TABLES["order"]
     named = [str(order) for order in request["orders"]]
     mine = or_(orders.c.external_id.in_(named), orders.c.customer_external_id == request["subject"])
     found = _locked(connection, orders, request, mine)
@@ -58,15 +81,12 @@ def erase_person(connection: Connection, request: dict[str, Any], counts: Counte
     request["orders"] = external_ids
     unknown = [name for name in named if name not in {row["external_id"] for row in found}]
     _bury(connection, orders, request, unknown, now=now)
-    ids = [row["id"] for row in found]
     for kind in _OF_ORDERS:
         table = RECORD_TABLES[kind]
         rows = _locked(connection, table, request, table.c.order_external_id.in_(external_ids))
         counts[KINDS[kind].table] += _redact(connection, kind, rows, now=now)
-        ids += [row["id"] for row in rows]
-    user = select(users.c.id).where(*_of(users, request), users.c.external_id == request["subject"])
-    erase_events(connection, request, [*ids, *connection.execute(user).scalars()], counts, now=now)
-    emit(connection, told, now=now)
+        found += rows
+    return found
 
 
 def erase_shop_batch(

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from shared import privacy
 from shared.db.engine import transaction
@@ -35,19 +35,30 @@ class House:
         self, *changes: dict[str, Any], tenant: str = SHOP, broken: bool = False, replay: Inbound | None = None
     ) -> Inbound:
         """Take in one message with these changes; the message."""
+        with transaction(self.engine) as connection:
+            return self.take_in(connection, *changes, tenant=tenant, broken=broken, replay=replay)
+
+    def take_in(
+        self,
+        connection: Connection,
+        *changes: dict[str, Any],
+        tenant: str = SHOP,
+        broken: bool = False,
+        replay: Inbound | None = None,
+    ) -> Inbound:
+        """The same in a transaction that the test ends."""
         body = orjson.dumps({"tenant": tenant, "changes": changes, "broken": broken})
         headers = Headers([("x-shop", tenant)])
         message = replay or Inbound(uuid4(), self.source_id, NOW, Request("POST", "/x?token=1", headers, body))
-        with transaction(self.engine) as connection:
-            listings = load_listings(connection, self.context.ring, NOW)
-            process(
-                connection,
-                [message],
-                listings=listings,
-                now=NOW,
-                replay=replay is not None,
-                providers={"shopify": _PARROT},
-            )
+        listings = load_listings(connection, self.context.ring, NOW)
+        process(
+            connection,
+            [message],
+            listings=listings,
+            now=NOW,
+            replay=replay is not None,
+            providers={"shopify": _PARROT},
+        )
         return message
 
     def forget(self, subject: str, *, orders: tuple[str, ...] = (), at: datetime = LATER) -> UUID:
