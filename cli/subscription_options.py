@@ -49,7 +49,9 @@ _OPTIONS = (
     click.option("--disable-after", type=int, help="Straight failures that disable it."),
     click.option("--disable-after-seconds", type=float, help="They must span at least this."),
     click.option("--max-in-flight", type=int, help="Requests at the same time."),
-    click.option("--ordering", type=click.Choice(ORDERINGS), help="strict: one at a time, in order."),
+    click.option(
+        "--ordering", type=click.Choice(ORDERINGS), help="record: each record's events in order; strict: all of them."
+    ),
 )
 
 

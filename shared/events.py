@@ -67,7 +67,8 @@ WITH drafts AS MATERIALIZED (
     FROM drafts
 ), wanted AS MATERIALIZED (
     -- Matched once per account and type, not once per event: there are few types in a batch and many events.
-    SELECT t.account_id, t.type, s.id AS subscription_id, s.active, s.ordering = 'strict' AS strict
+    SELECT t.account_id, t.type, s.id AS subscription_id, s.active, s.ordering = 'strict' AS strict,
+           s.ordering <> 'none' AS ordered
     FROM json_to_recordset(CAST(:types AS json)) AS t (account_id uuid, type text, patterns text[])
     JOIN subscriptions s ON s.account_id = t.account_id
     WHERE s.deleted_at IS NULL
@@ -76,10 +77,11 @@ WITH drafts AS MATERIALIZED (
       AND s.id IS DISTINCT FROM CAST(:other_than AS uuid)
     {lock}
 )
-INSERT INTO deliveries (id, account_id, event_id, subscription_id, event_type, state, strict, next_attempt_at,
-                        accepted_at, created_at)
+INSERT INTO deliveries (id, account_id, event_id, subscription_id, event_type, state, strict, record_id,
+                        next_attempt_at, accepted_at, created_at)
 SELECT uuidv7(), d.account_id, d.id, w.subscription_id, d.type, CASE WHEN w.active THEN 'pending' ELSE 'held' END,
-       w.strict, LEAST(:now, now()), d.accepted_at, :now  -- a drain that is ahead must not make them due later
+       w.strict, CASE WHEN w.ordered THEN d.subject_id END,
+       LEAST(:now, now()), d.accepted_at, :now  -- a drain that is ahead must not make them due later
 FROM drafts d JOIN wanted w ON w.account_id = d.account_id AND w.type = d.type
 ORDER BY d.id
 """

@@ -43,8 +43,9 @@ _RELEASE = text(
     " WHERE subscription_id = :id AND state = 'held'"
 )
 _ORDERING = text(
-    "UPDATE deliveries SET strict = :strict"
-    " WHERE subscription_id = :id AND state IN ('pending', 'leased', 'held') AND strict <> :strict"
+    "UPDATE deliveries d SET strict = :strict,"
+    " record_id = CASE WHEN :ordered THEN (SELECT e.subject_id FROM events e WHERE e.id = d.event_id) END"
+    " WHERE d.subscription_id = :id AND d.state IN ('pending', 'leased', 'held')"
 )
 
 
@@ -89,11 +90,12 @@ def discard(connection: Connection, subscription_id: UUID | str, *, now: datetim
     return connection.execute(_DISCARD_PENDING, {"ids": [str(subscription_id)], "now": now}).rowcount
 
 
-def set_ordering(connection: Connection, subscription_id: UUID | str, *, strict: bool) -> int:
+def set_ordering(connection: Connection, subscription_id: UUID | str, *, ordering: str) -> int:
     """How many waiting deliveries took over a changed `ordering`. Idempotent."""
     subscription = str(subscription_id)
     connection.execute(_LOCK, {"id": subscription})
-    return connection.execute(_ORDERING, {"id": subscription, "strict": strict}).rowcount
+    values = {"id": subscription, "strict": ordering == "strict", "ordered": ordering != "none"}
+    return connection.execute(_ORDERING, values).rowcount
 
 
 def settle_strays(connection: Connection, *, inactive: list[str], deleted: list[str], now: datetime) -> int:

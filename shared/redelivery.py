@@ -16,18 +16,18 @@ MOVED: Final = ("pending", "held")
 
 # The row is locked before it is judged, so that one the dispatcher takes in between is judged as it then is; in the
 # order of ids, so that two replays wait for each other rather than deadlock. The subscription is locked against being
-# disabled meanwhile, which would leave a pending delivery where all are held.
+# disabled meanwhile, which would leave a pending delivery where all are held. It is ordered as its subscription now is.
 _REDELIVER = text("""
 WITH item AS MATERIALIZED (
-    SELECT d.id, d.state, s.active, s.deleted_at IS NOT NULL AS gone,
-           EXISTS (SELECT FROM events e WHERE e.id = d.event_id) AS kept
-    FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id
+    SELECT d.id, d.state, s.active, s.deleted_at IS NOT NULL AS gone, s.ordering, e.subject_id, e.id IS NOT NULL AS kept
+    FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id LEFT JOIN events e ON e.id = d.event_id
     WHERE d.id = ANY(CAST(:ids AS uuid[]))
     ORDER BY d.id
     FOR UPDATE OF d FOR SHARE OF s
 ), moved AS (
     UPDATE deliveries d
     SET state = CASE WHEN item.active THEN 'pending' ELSE 'held' END,
+        strict = item.ordering = 'strict', record_id = CASE WHEN item.ordering <> 'none' THEN item.subject_id END,
         tries = 0, next_attempt_at = :now, claim_id = NULL, lease_until = NULL, finished_at = NULL
     FROM item
     WHERE d.id = item.id AND item.state = ANY(:states) AND item.kept AND NOT item.gone

@@ -24,7 +24,8 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"  # a 2xx was seen
     HELD = "held"  # waits because its subscription is disabled
     DEAD = "dead"  # given up; can be replayed
-    DISCARDED = "discarded"  # a person chose not to send it when enabling the subscription, or deleted it
+    # a person chose not to send it when enabling the subscription, or deleted that; or it was erased or superseded
+    DISCARDED = "discarded"
 
 
 # What may follow what. A replay is the way back to pending from every state that rests.

@@ -16,7 +16,7 @@ from shared.events import CATALOGUE, matches, patterns_of
 from shared.settings import Settings
 
 SCHEDULES = ("standard",)
-ORDERINGS = ("none", "strict")
+ORDERINGS = ("none", "record", "strict")
 NAME_MAX = 200
 DESCRIPTION_MAX = 2000
 URL_MAX = 2000

@@ -124,7 +124,7 @@ def change(
             update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values, updated_at=now)
         )
     if "ordering" in values:  # deliveries carry a copy, which the claim reads
-        lane.set_ordering(connection, subscription_id, strict=values["ordering"] == "strict")
+        lane.set_ordering(connection, subscription_id, ordering=values["ordering"])
     if checked.values.get("active") is False:
         disable(connection, subscription_id, account_id=account_id, now=now)
     elif checked.values.get("active") is True:

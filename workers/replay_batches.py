@@ -93,23 +93,25 @@ def _deliveries(connection: Connection, _: KeyRing, ids: Sequence[UUID], filters
 # As in the first fan-out, a disabled subscription's are held. One that is on its way already is left alone.
 _FAN_OUT_AGAIN = text("""
 WITH wanted AS MATERIALIZED (
-    SELECT t.account_id, t.type, s.id AS subscription_id, s.active, s.ordering = 'strict' AS strict
+    SELECT t.account_id, t.type, s.id AS subscription_id, s.active, s.ordering = 'strict' AS strict,
+           s.ordering <> 'none' AS ordered
     FROM json_to_recordset(CAST(:types AS json)) AS t (account_id uuid, type text, patterns text[])
     JOIN subscriptions s ON s.account_id = t.account_id
     WHERE s.deleted_at IS NULL AND s.events && t.patterns
       AND (CAST(:only AS uuid) IS NULL OR s.id = CAST(:only AS uuid))
     FOR SHARE OF s
 ), made AS (
-    INSERT INTO deliveries (id, account_id, event_id, subscription_id, event_type, state, strict, next_attempt_at,
-                            created_at)
+    INSERT INTO deliveries (id, account_id, event_id, subscription_id, event_type, state, strict, record_id,
+                            next_attempt_at, created_at)
     SELECT uuidv7(), e.account_id, e.id, w.subscription_id, e.type,
-           CASE WHEN w.active THEN 'pending' ELSE 'held' END, w.strict, :now, :now
+           CASE WHEN w.active THEN 'pending' ELSE 'held' END, w.strict,
+           CASE WHEN w.ordered THEN e.subject_id END, :now, :now
     FROM events e JOIN wanted w ON w.account_id = e.account_id AND w.type = e.type
     WHERE e.id = ANY(CAST(:ids AS uuid[]))
     ORDER BY e.id, w.subscription_id
     ON CONFLICT (subscription_id, event_id) DO UPDATE
-    SET state = EXCLUDED.state, tries = 0, next_attempt_at = :now, claim_id = NULL, lease_until = NULL,
-        finished_at = NULL
+    SET state = EXCLUDED.state, strict = EXCLUDED.strict, record_id = EXCLUDED.record_id, tries = 0,
+        next_attempt_at = :now, claim_id = NULL, lease_until = NULL, finished_at = NULL
     WHERE deliveries.state NOT IN ('pending', 'leased')
     RETURNING event_id
 )

@@ -299,6 +299,7 @@ deliveries = Table(
     Column("event_type", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("strict", Boolean, nullable=False),
+    Column("record_id", UUID(as_uuid=True)),
     Column("tries", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", _time(), nullable=False),

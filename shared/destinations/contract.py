@@ -124,6 +124,8 @@ class Destination:
     event_types: frozenset[str] | None = None  # what it can carry; None: everything
     url: str = ""  # of the API, for subscriptions that name none
     ordering: str = "none"  # of subscriptions that name none
+    # What it keeps is a record as of its newest event. In an ordered lane an older one is not sent after a newer one.
+    keeps_state: bool = False
 
     def takes(self, event_type: str) -> bool:
         """Whether it can carry this type of event."""

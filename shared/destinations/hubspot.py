@@ -237,4 +237,6 @@ HUBSPOT = Destination(
     check_credential=check_credential,
     event_types=_TYPES,
     url="https://api.hubapi.com",
+    ordering="record",  # a late retry would put an older state over a newer one
+    keeps_state=True,
 )

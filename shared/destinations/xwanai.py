@@ -104,5 +104,6 @@ XWANAI = Destination(
     check_credential=check_credential,
     event_types=frozenset({"user.created", "user.updated", "user.deleted"}),
     url="https://www.xwanai.com/api",
-    ordering="strict",  # an update that overtakes a deletion would bring a customer back
+    ordering="record",  # an update that overtakes a deletion would bring a customer back
+    keeps_state=True,
 )

@@ -8,6 +8,7 @@ from shared.errors import Unacceptable
 from shared.event_types import CATALOGUE, patterns_of
 from shared.settings import Settings
 from shared.subscription_fields import check
+from tests.shared.destinations import set_up
 
 SETTINGS = Settings(request_timeout_seconds=30)
 GOOD: dict[str, Any] = {"name": "CRM", "url": "https://1.1.1.1/hook", "events": ["user.created"]}
@@ -90,3 +91,26 @@ def test_private_networks_can_be_allowed() -> None:
 def test_only_what_is_given_is_checked_and_given_back() -> None:
     assert check(SETTINGS, {}, destination="webhook").values == {}
     assert check(SETTINGS, {"name": " CRM "}, destination="webhook").values == {"name": "CRM"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "given", "becomes"),
+    [
+        ("webhook", None, None),
+        ("sheets", None, None),
+        ("hubspot", None, "record"),
+        ("xwanai", None, "record"),
+        ("hubspot", "none", "none"),
+        ("xwanai", "strict", "strict"),
+        ("webhook", "record", "record"),
+    ],
+)
+def test_a_destination_that_keeps_state_is_ordered_by_record_unless_told_otherwise(
+    destination: str, given: str | None, becomes: str | None
+) -> None:
+    fields = {**GOOD, "destination": destination, "settings": set_up.SETTINGS.get(destination, {})}
+    if destination in set_up.CREDENTIALS:
+        fields["credential"] = set_up.CREDENTIALS[destination]
+    if given is not None:
+        fields["ordering"] = given
+    assert check(SETTINGS, fields).values.get("ordering") == becomes

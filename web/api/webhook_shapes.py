@@ -36,7 +36,11 @@ class WebhookFields(Form):
     disable_after: int = Field(20, description="Straight failures that disable it.")
     disable_after_seconds: float = Field(86_400, description="They must span at least this.")
     max_in_flight: int = Field(10, description="Requests in flight to it at once.")
-    ordering: str = Field("none", description="`strict`: one at a time, in the order of events.")
+    ordering: str = Field(
+        "none",
+        description="`record`: of one record's events one at a time, in their order; `strict`: of all. Destinations "
+        "that keep a record's state have `record` unless told otherwise.",
+    )
 
     def columns(self) -> dict[str, Any]:
         """The fields that were sent, by column."""

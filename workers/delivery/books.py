@@ -70,6 +70,8 @@ class Books:
                 lease_until=after(now, self._settings.lease_seconds),
             )
             self.subscribers.refresh(connection, made.versions)
+        for subscription_id, count in made.superseded.items():
+            _log.info("delivery.superseded", subscription_id=subscription_id, deliveries=count)
         return made
 
     def record(self, results: Sequence[Result], now: datetime) -> Recorded:

@@ -178,12 +178,15 @@ class Window:
             hand.deal(claimed)
             self._waiting += 1
             self._enqueue(hand)
+        taken += claim.superseded
         self._counts["claimed"] += len(claim.taken)
+        if claim.superseded:
+            self._counts["superseded"] += claim.superseded.total()
         for key, want in wants.items():
             self._hands[key].note_claim(self._claim_number)
             if taken[key] < want:
                 self._due.pop(key, None)  # until the next look
-        return len(claim.taken)
+        return taken.total()
 
     # Flights
 

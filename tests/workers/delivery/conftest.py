@@ -84,8 +84,15 @@ class Desk:
             connection.execute(text("INSERT INTO lanes (subscription_id) VALUES (:id)"), {"id": str(subscription_id)})
         return subscription_id
 
-    def owe(self, *subscriptions: UUID, count: int = 1, body: str | None = None, strict: bool = False) -> list[UUID]:
-        """Events owed to subscriptions; the deliveries' ids, event by event."""
+    def owe(
+        self,
+        *subscriptions: UUID,
+        count: int = 1,
+        body: str | None = None,
+        strict: bool = False,
+        record: UUID | None = None,
+    ) -> list[UUID]:
+        """Events owed to subscriptions; the deliveries' ids, event by event. `record`: whose they are, in order."""
         ids = []
         with self.engine.begin() as connection:
             for _ in range(count):
@@ -95,6 +102,8 @@ class Desk:
                         id=event_id,
                         account_id=self.account_id,
                         type="user.created",
+                        subject_kind=record and "user",
+                        subject_id=record,
                         body=body or f'{{"event": "user.created", "data": {{"n": "{event_id}"}}}}',
                         occurred_at=self.clock(),
                         created_at=self.clock(),
@@ -111,6 +120,7 @@ class Desk:
                             event_type="user.created",
                             state="pending",
                             strict=strict,
+                            record_id=record,
                             tries=0,
                             attempts=0,
                             next_attempt_at=self.clock(),
