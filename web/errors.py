@@ -20,6 +20,8 @@ from web.shapes import ErrorAnswer, answer
 
 UNAUTHORIZED = 401
 RETRY_AFTER_SECONDS = 5
+# A server of ours that does not answer, which passes.
+UNAVAILABLE = (QueueUnavailable, OperationalError, InterfaceError, PoolTimeout)
 NUL = "\0"
 _PROBLEMS = {
     400: ("request_malformed", "The request cannot be understood."),
@@ -128,16 +130,15 @@ def register(app: Flask) -> None:
                 response.headers[name] = value
         return response
 
-    @app.errorhandler(QueueUnavailable)
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(InterfaceError)
-    @app.errorhandler(PoolTimeout)
     def unavailable(error: Exception) -> ResponseReturnValue:
         part = "queue" if isinstance(error, QueueUnavailable) else "database"
         log.warning("console.unavailable", part_down=part, error=type(error).__name__)
         response = problem(503, f"{part}_unavailable", f"The {part} cannot be reached right now; try again.")
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
+
+    for kind in UNAVAILABLE:
+        app.register_error_handler(kind, unavailable)
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> ResponseReturnValue:

@@ -14,18 +14,20 @@ from typing import Any, Final
 from flask import Response, g, redirect, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from werkzeug.wrappers import Response as Redirect
 
-from shared import connections, integrations, orders, queues, registrations, upstream_work
+from shared import connections, integrations, logs, orders, queues, registrations, upstream_work
 from shared.db.engine import transaction
 from shared.errors import Unacceptable
+from shared.ids import new_id
 from shared.settings import Settings
 from shared.shopify_shop import domain_of
 from shared.upstream_work import Kind
 from web import oauth_state, shopify_oauth, shopify_pages
 from web.auth import open_to_all
 from web.context import here, publish_directory
+from web.errors import UNAVAILABLE
 from web.shapes import Form
 
 AT: Final = "/shopify"
@@ -33,8 +35,10 @@ PROVIDER: Final = "shopify"
 ROUND_COOKIE: Final = "crossdock_oauth"
 SESSION_COOKIE: Final = "crossdock_shop"
 _PAGE: Final[Mapping[str, Any]] = {"content": {"text/html": {"schema": {"type": "string"}}}}
-_PAGES: Final[Any] = {"200": dict(_PAGE), "4XX": dict(_PAGE)}
-_GONE: Final[Any] = {"303": {"description": "On to the next page."}, "4XX": dict(_PAGE)}
+_PAGES: Final[Any] = {"200": dict(_PAGE), "4XX": dict(_PAGE), "5XX": dict(_PAGE)}
+_GONE: Final[Any] = {"303": {"description": "On to the next page."}, "4XX": dict(_PAGE), "5XX": dict(_PAGE)}
+
+_log = logs.get("console")
 
 api = APIBlueprint(
     "shopify",
@@ -51,9 +55,11 @@ class ShopPath(Form):
 
 
 class LoginQuery(Form):
-    """Which source the shop joins, where several would take it."""
+    """Which source the shop joins, where several would take it. Whatever else a link carries is passed over."""
 
-    source: str = Field("", max_length=200, description="The source's path.")
+    model_config = ConfigDict(extra="ignore")
+
+    source: str = Field("", description="The source's path.")
 
 
 def _with_pages(view: Callable[..., Response | Redirect]) -> Callable[..., Response | Redirect]:
@@ -64,9 +70,20 @@ def _with_pages(view: Callable[..., Response | Redirect]) -> Callable[..., Respo
         try:
             return view(*args, **kwargs)
         except Unacceptable as error:
-            return _page(shopify_pages.problem_page(error.code, nonce=g.nonce), error.status)
+            return _problem(error.code, error.status)
+        except UNAVAILABLE as error:
+            _log.warning("shop.unavailable", error=type(error).__name__)
+            return _problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
+        except Exception:  # noqa: BLE001  # an edge: whoever sees this reads no JSON
+            error_id = str(new_id())
+            _log.exception("shop.failed", error_id=error_id)
+            return _problem("internal", HTTPStatus.INTERNAL_SERVER_ERROR)
 
     return shown
+
+
+def _problem(code: str, status: int) -> Response:
+    return _page(shopify_pages.problem_page(code, nonce=g.nonce), status)
 
 
 @api.get("/<shop>/login", responses=_GONE)

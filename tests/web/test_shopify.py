@@ -18,13 +18,14 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from shared import accounts, directory, integrations, queues, sources
 from shared.clock import utc_now
 from shared.crypto import load_ring
 from shared.db.engine import transaction
-from shared.errors import Unacceptable
+from shared.errors import QueueUnavailable, Unacceptable
 from shared.settings import Settings
 from shared.valkey import Client
 from tests.doubles.shopify import Shopify
@@ -288,6 +289,39 @@ def test_a_failed_exchange_leaves_nothing(place: Place, status: int, code: str) 
     response = place.back(browser, query)
     assert (response.status_code, place.code_of(response)) == (502, code)
     assert place.tokens() == [None]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (QueueUnavailable("down"), 503, "unavailable"),
+        (OperationalError("SELECT", {}, Exception("down")), 503, "unavailable"),
+        (KeyError("shpat_secret"), 500, "internal"),
+    ],
+)
+def test_our_own_trouble_is_a_page_too_and_says_nothing_secret(
+    place: Place, monkeypatch: pytest.MonkeyPatch, failure: Exception, status: int, code: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    browser = place.browser()
+    query = place.shopify.callback_query(SHOP, place.begun(browser))
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.connections.connect", fail)
+        response = place.back(browser, query)
+        assert (response.status_code, place.code_of(response)) == (status, code)
+        patch.setattr("shared.connections.find_source", fail)
+        response = place.get(browser, f"/shopify/{SHOP}/login")
+        assert (response.status_code, place.code_of(response)) == (status, code)
+    assert "shpat_secret" not in response.text
+    assert place.tokens() == [None]
+
+
+def test_whatever_else_a_link_carries_is_passed_over(place: Place) -> None:
+    for query in ("?utm_source=mail&hmac=1&host=x", "?source=" + "x" * 5_000):
+        response = place.get(place.browser(), f"/shopify/{SHOP}/login{query}")
+        assert response.status_code == 303 or place.code_of(response) == "shop_not_found"
 
 
 def test_scopes_that_were_not_granted_are_kept_and_shown(place: Place) -> None:
