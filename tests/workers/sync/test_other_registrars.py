@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import itertools
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -204,3 +205,24 @@ def test_where_there_is_no_api_a_person_is_told_what_to_enter(rig: Rig, provider
         assert row["state"] == "by_hand"
         assert words in row["note"]
         assert f"http://127.0.0.1:61001/api/webhooks/{provider}" in row["note"]
+
+
+def test_the_very_values_for_a_queue_that_amazon_writes_to_are_shown(rig: Rig) -> None:
+    connect(rig, "amazon", "A2QUAYSIDE77X", "secret", {})
+    rig.set(public_url="")  # nobody posts to us
+    rig.execute(
+        "UPDATE sources SET settings = :settings WHERE provider = 'amazon'",
+        settings=json.dumps(
+            {"sqs": {"queueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/inbox", "region": "eu-west-1"}}
+        ),
+    )
+    assert rig.do(Kind.REGISTRATION)["state"] == "done"
+    notes = {row["topic"]: row["note"] for row in rig.rows("SELECT topic, note FROM registrations")}
+    assert set(notes) == {"ORDER_CHANGE", "FEED_PROCESSING_FINISHED", "REPORT_PROCESSING_FINISHED"}
+    for topic, note in notes.items():
+        assert '"arn":"arn:aws:sqs:eu-west-1:111122223333:inbox"' in note
+        assert f"/notifications/v1/subscriptions/{topic} " in note
+        assert "437568002678" in note
+        assert "A2QUAYSIDE77X" in note
+    assert '"payloadVersion":"1.0"' in notes["ORDER_CHANGE"]
+    assert '"payloadVersion":"2020-09-04"' in notes["REPORT_PROCESSING_FINISHED"]

@@ -134,6 +134,26 @@ def test_a_shop_without_points_puts_the_sync_off_and_it_goes_on_from_the_same_pa
     assert rig.shop.calls[asked:].count("products") == 2
 
 
+def test_a_429_in_the_middle_puts_the_sync_off_that_long_and_it_goes_on_from_the_same_page(rig: Rig) -> None:
+    rig.shop.add_products(120)
+    answered = rig.shopify.answered
+
+    class Refusing(Upstream):
+        def exchange(self, what: str, *args: Any, **kwargs: Any) -> Any:
+            if what == "shopify.sync.variants" and not any(status == 429 for status in answered):
+                rig.shopify.fail(429, Retry_After="120")
+            return super().exchange(what, *args, **kwargs)
+
+    rig.ask(Kind.SYNC)
+    work(rig.context, clock=lambda: rig.now, upstream=Refusing(rig.context.settings, rig.context.client))
+    standing = rig.standing(Kind.SYNC)
+    assert (standing["state"], standing["tries"], standing["error"]) == ("waiting", 0, None)
+    assert 120 <= (standing["due_at"] - rig.now).total_seconds() < 180
+    read = rig.shop.calls.count("products")
+    assert on(rig)["result"]["products"] == 120
+    assert rig.shop.calls.count("products") == read  # none of those pages again
+
+
 def test_a_worker_that_dies_leaves_whole_pages_and_the_next_goes_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.shop.add_products(120)
     rig.ask(Kind.SYNC)
