@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from shared import integrations, sources
+from shared.clock import utc_now
 from shared.db.engine import transaction
+from shared.destinations.contract import Quota
 from shared.ids import new_id
 from shared.providers.contract import Headers, Request
 from shared.upstream_work import Kind
@@ -17,6 +19,7 @@ from tests.workers.sync.conftest import Rig
 from workers.inbound.listings import load_listings
 from workers.inbound.process import Inbound, process
 from workers.inbound.syncs import ask_syncs
+from workers.quotas import Quotas
 from workers.sync import manychat
 
 
@@ -130,6 +133,23 @@ def test_a_limit_puts_the_rest_off_and_keeps_what_was_read(chat: Rig, page: Many
     chat.run()
     standing = chat.standing(Kind.SYNC)
     assert (standing["state"], standing["result"]["read"], standing["error_code"]) == ("done", 3, None)
+
+
+def test_what_other_workers_asked_of_the_page_counts_and_the_rest_is_put_off(
+    chat: Rig, page: ManyChat, monkeypatch: pytest.MonkeyPatch
+):
+    for subscriber in "123":
+        page.subscribe(subscriber)
+    say(chat, *map(thin, "123"))
+    quota = Quota(3, 1_000.0)
+    monkeypatch.setattr(manychat, "QUOTA", quota)
+    other = Quotas(chat.context.client)  # a worker of another process, at the same page
+    assert other.take("manychat", "requests", page.page_id, quota, now=utc_now()) == 0
+    chat.do(Kind.SYNC)
+    assert len(page.asked) == 2
+    standing = chat.standing(Kind.SYNC)
+    assert (standing["state"], standing["tries"], standing["error_code"]) == ("waiting", 0, None)
+    assert (standing["due_at"] - chat.now).total_seconds() > 900
 
 
 def test_a_token_that_is_refused_is_a_persons_to_mend(chat: Rig, page: ManyChat):
