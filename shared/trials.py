@@ -7,7 +7,7 @@ writes nothing; a process that dies in the middle leaves nothing.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -25,6 +25,7 @@ from shared.record_changes import INTERACTION, RecordChange, record_change
 from shared.record_json import value_json
 from shared.record_kinds import KINDS, RecordKind
 from shared.states import MessageState
+from shared.versions import believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def judge(provider: Provider, listing: directory.Listing, request: Request, *, n
         topic=clean_text(identity.topic),
         tenant=clean_text(identity.tenant),
         delivery_id=None if identity.delivery_id is None else clean_text(identity.delivery_id),
-        occurred_at=_aware(identity.occurred_at),
+        occurred_at=None if identity.occurred_at is None else believed(identity.occurred_at, came_at=now),
     )
     wanted = listing.allowed_topics
     if wanted is not None and identity.topic not in wanted and identity.topic not in provider.obligatory:
@@ -133,7 +134,7 @@ def _changes(
 ) -> Iterator[dict[str, Any]]:
     said: dict[tuple[str, str], dict[str, Any]] = {}  # what this message has said of a record so far
     for change in outcome.changes:
-        version = _aware(change.version) or _aware(identity.occurred_at) or now
+        version = believed(change.version or identity.occurred_at or now, came_at=now)
         shown = {
             "kind": change.kind,
             "op": change.op,
@@ -207,7 +208,3 @@ def _listing(
         "rate_per_second": row["rate_per_second"] or 0,
     }
     return row["path"], directory.listing(entry, ring, now=now)
-
-
-def _aware(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

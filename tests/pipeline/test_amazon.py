@@ -17,11 +17,11 @@ SETTINGS = {"topicArns": [TOPIC]}
 
 
 def webhook(merchant: Merchant, path: str, topic: str, *, number: int, minute: int = 0, status: str = "") -> Webhook:
-    """What Amazon says of an order, feed or report, as of `minute` minutes after now."""
+    """What Amazon says of an order, feed or report, as of `minute` minutes after half an hour ago."""
     folder = merchant.stack.settings.sns_stand_in
     assert folder is not None
     now = utc_now()
-    body = samples.make("amazon", topic, number=number, at=now + timedelta(minutes=minute))
+    body = samples.make("amazon", topic, number=number, at=now + timedelta(minutes=minute - 30))
     if status:
         told = json.loads(body)
         told["Payload"]["OrderChangeNotification"]["Summary"]["OrderStatus"] = status

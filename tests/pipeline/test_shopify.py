@@ -16,8 +16,8 @@ NUMBER = 3  # of the customer, of the order, of the product
 
 
 def webhook(shop: Shop, topic: str, minute: int = 0, **changed: Any) -> Webhook:
-    """What the shop says of its customer, order or product, `minute` minutes after now."""
-    at = utc_now() + timedelta(minutes=minute)
+    """What the shop says of its customer, order or product, `minute` minutes after half an hour ago."""
+    at = utc_now() + timedelta(minutes=minute - 30)
     body = json.loads(samples.make("shopify", topic, number=NUMBER, at=at, tenant=shop.domain)) | changed
     return shop.webhook(topic, body, at=to_json(at))
 
@@ -78,13 +78,13 @@ def test_a_customer_and_then_a_whole_shop_are_forgotten_and_the_audit_log_proves
         assert kept[0] is None
         assert kept[1] is not None
 
-    merchant.post(webhook(shop, "app/uninstalled", 10))
+    merchant.post(webhook(shop, "app/uninstalled", 30))
     merchant.wait_messages(7)
     assert [tuple(row) for row in rows(merchant, "SELECT state, credentials FROM integrations")] == [
         ("uninstalled", None)
     ]
     # Two days later, from a shop that is no integration any more.
-    merchant.post(webhook(shop, "shop/redact", 11))
+    merchant.post(webhook(shop, "shop/redact", 30))
     wait_erased(merchant, 2)
     # Of what was erased before, a tombstone without a name stays; of all else nothing.
     assert rows(merchant, "SELECT id FROM products") == []

@@ -19,6 +19,7 @@ from shared.errors import PayloadUnexpected
 from shared.events import emit
 from shared.providers.contract import Change
 from shared.record_changes import RecordChange, record_change
+from shared.versions import believed
 from workers.inbound.guard import Effect
 from workers.inbound.origin import Origin
 from workers.inbound.poison import describe, is_poison
@@ -67,7 +68,7 @@ def learn(
     connection.execute(_HAVE_AN_ID)
     checked = []
     for change in changes:
-        version = change.version or now
+        version = believed(change.version or now, came_at=now)
         try:
             checked.append(
                 record_change(change, account_id=account_id, provider=provider, tenant=tenant, version=version)

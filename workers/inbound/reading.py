@@ -7,7 +7,7 @@ input makes these functions raise: a message that cannot be read is `failed` wit
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from shared.payload import clean_text, parse, scrub
 from shared.providers.contract import Change, Identity, Provider, Request
 from shared.record_changes import RecordChange, record_change
 from shared.states import MessageState
+from shared.versions import believed
 from workers.inbound.demands import KINDS as DEMANDS
 from workers.inbound.demands import Demand, demand
 from workers.inbound.subjects import subjects_of
@@ -121,7 +122,7 @@ def _identify(reading: Reading, provider: Provider, listing: Listing) -> None:
     reading.topic = clean_text(identity.topic)
     reading.tenant = clean_text(identity.tenant)
     reading.delivery_id = None if identity.delivery_id is None else clean_text(identity.delivery_id)
-    reading.occurred_at = _aware(identity.occurred_at)
+    reading.occurred_at = _believed(identity.occurred_at, reading.inbound)
 
 
 def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
@@ -160,7 +161,9 @@ def _mean(reading: Reading, changes: Sequence[Change]) -> None:
     fallback = reading.occurred_at or reading.inbound.received_at
     if any(change.kind in DEMANDS for change in changes):
         reading.demands = tuple(
-            demand(change, at=_aware(change.version) or fallback) for change in changes if change.kind in DEMANDS
+            demand(change, at=_believed(change.version, reading.inbound) or fallback)
+            for change in changes
+            if change.kind in DEMANDS
         )
         changes = [change for change in changes if change.kind not in DEMANDS]
     reading.changes = tuple(
@@ -169,7 +172,7 @@ def _mean(reading: Reading, changes: Sequence[Change]) -> None:
             account_id=reading.account_id,
             provider=reading.provider,
             tenant=reading.tenant,
-            version=_aware(change.version) or fallback,
+            version=_believed(change.version, reading.inbound) or fallback,
         )
         for change in changes
     )
@@ -194,5 +197,5 @@ def _digest_of_all(request: Request) -> bytes:
     return digest.digest()
 
 
-def _aware(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+def _believed(at: datetime | None, inbound: Inbound) -> datetime | None:
+    return None if at is None else believed(at, came_at=inbound.received_at)

@@ -29,10 +29,12 @@ class Channel:
         self.shard = shard_of(self.source_id, "", dock.context.settings.inbox_shards)
         self.count = 0
 
-    def send(self, topic: str, body: Any = None, *, minute: int = 0, number: int = 3) -> UUID:
-        """Append what the provider would send; the message's id."""
+    def send(
+        self, topic: str, body: Any = None, *, minute: int = 0, number: int = 3, days: int = 0, received: int = 60
+    ) -> UUID:
+        """Append what the provider would send of a state of `days` and `minute`, `received` minutes on; its id."""
         self.count += 1
-        at = NOW + timedelta(minutes=minute)
+        at = NOW + timedelta(days=days, minutes=minute)
         made = samples.make(self.provider.name, topic, number=number, at=at)
         raw = made if body is None else orjson.dumps(body)
         sample = Sample(topic, raw, b"s", "", f"d{self.count}", at, settings=samples.SETTINGS[self.provider.name])
@@ -43,7 +45,7 @@ class Channel:
             source_id=self.source_id,
             tenant="",
             request=Request(method, f"/api/webhooks/x{beneath}", Headers(self.provider.sign(sample)), raw),
-            received_at=NOW + timedelta(hours=1, milliseconds=self.count),
+            received_at=NOW + timedelta(minutes=received, milliseconds=self.count),
             max_length=1000,
             rate_per_second=0,
         )
