@@ -37,11 +37,12 @@ class RecordChange:
     """One statement about one record.
 
     `count` adds to a user's interactions, whose names `fields` then has; it happened, so no version makes it stale.
+    `adjust` adds to the quantities of an order's lines and takes from them.
     """
 
     kind: RecordKind
     key: RecordKey
-    op: Literal["upsert", "delete", "count"]
+    op: Literal["upsert", "delete", "count", "adjust"]
     version: datetime
     fields: Mapping[str, Any]
     once: str | None = None  # what the provider calls this happening: counted once, however often it is told
@@ -75,8 +76,12 @@ def record_change(change: Change, *, account_id: UUID, provider: str, tenant: st
     if kind is None:
         raise PayloadUnexpected(f"there are no records of kind {change.kind!r}")
     checks = _CHECKS[change.kind]
-    fields = {name: _check(kind, checks, name, value) for name, value in change.fields.items()}
-    return RecordChange(kind, key, change.op, version, _storable(fields), part=change.part)
+    told, once = change.fields, None
+    if change.op == "adjust":
+        once = str(told["key"])
+        told = {name: value for name, value in told.items() if name != "key"}
+    fields = {name: _check(kind, checks, name, value) for name, value in told.items()}
+    return RecordChange(kind, key, change.op, version, _storable(fields), once, change.part)
 
 
 def _storable(fields: dict[str, Any]) -> dict[str, Any]:

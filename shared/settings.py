@@ -139,7 +139,9 @@ class Settings(BaseSettings):
     upstream_timeout_seconds: float = Field(15.0, gt=0, le=20, description="Longest wait for a provider's reply.")
     upstream_max_bytes: int = Field(20_000_000, ge=1024, description="Largest reply of a provider that is read.")
     sync_debounce_seconds: float = Field(
-        30.0, ge=0, description="After a product's webhook its shop is read anew once, so many seconds later."
+        30.0,
+        ge=0,
+        description="After a product's webhook its shop is read anew once, so many seconds later; an edited order too.",
     )
     reconcile_hours: float = Field(
         24.0, gt=0, description="A shop is read anew, and its registrations are checked, this long after the last time."

@@ -160,7 +160,7 @@ def _of_a_record(change: RecordChange, said: dict[tuple[str, str], dict[str, Any
     known = list(_told(change, change.kind.updated))
     place = (change.kind.name, change.key.external_id)
     before = said.get(place)
-    if change.op == "delete":
+    if change.op in ("delete", "adjust"):  # of a record that is not there, nothing is told
         new = [] if before is None else known
     elif before is None:
         new = list(_told(change, change.kind.created))
@@ -170,7 +170,8 @@ def _of_a_record(change: RecordChange, said: dict[tuple[str, str], dict[str, Any
         blank = change.kind.blank
         news = {name: value for name, value in change.fields.items() if before.get(name, blank.get(name)) != value}
         new = list(_told(replace(change, fields=news), change.kind.updated)) if news else []
-    said[place] = {**(before or {}), **change.fields}
+    if change.op != "adjust":
+        said[place] = {**(before or {}), **change.fields}
     fields = {names.get(name, name): value_json(value) for name, value in change.fields.items()}
     return {"fields": fields, "events_if_new": new, "events_if_known": known}
 

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     REGISTRATION = "registration"  # its webhooks are as they should be
     TRIAL = "trial"  # a signed webhook goes the whole way to our public address
     SYNC = "sync"  # its data is read
+    INQUIRY = "inquiry"  # what messages left open is asked for
 
 
 class WorkState(StrEnum):
@@ -36,7 +37,11 @@ class WorkState(StrEnum):
 
 
 # Which providers have a kind of work; a kind that is absent, all of them.
-PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {Kind.TRIAL: ("shopify",), Kind.SYNC: ("shopify", "manychat")}
+PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.TRIAL: ("shopify",),
+    Kind.SYNC: ("shopify", "manychat"),
+    Kind.INQUIRY: ("shopify",),
+}
 
 # Sooner wins: however often it is asked for, it is done once. What runs goes on, and is done again afterwards.
 _ASK: Final = text("""

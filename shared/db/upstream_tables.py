@@ -1,4 +1,4 @@
-"""What we do at providers, as queries see it; the migration 0003 is the truth.
+"""What we do at providers, as queries see it; the migrations 0003 and 0004 are the truth.
 
 Nothing is left behind by importing this.
 """
@@ -53,6 +53,15 @@ sync_pages = Table(
     Column("stage", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("body", Text, nullable=False),
+)
+
+inquiries = Table(
+    "inquiries",
+    metadata,
+    Column("integration_id", UUID(as_uuid=True), primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("at", _time(), nullable=False),
+    Column("times", Integer, nullable=False),
 )
 
 documents = Table(

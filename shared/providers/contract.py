@@ -128,7 +128,11 @@ class Change:
     """One statement about one record: it is now so, or it is gone.
 
     `kind` is one of shared/record_kinds.py, which says its fields too, or something to be done: `integration` (deleted:
-    the app was uninstalled), `erasure`, `data_request`, or `interaction` (adds to a user's counters, each `key` once).
+    the app was uninstalled), `erasure`, `data_request`, `inquiry` (the message leaves it open how the `of` with this id
+    is now, and the provider is asked), or `interaction` (adds to a user's counters, each `key` once).
+
+    `adjust` tells of an order what became more or less, and not what it came to: its `line_items` are
+    `{"id", "added", "removed"}`, and count once a `key`. A snapshot of the same instant or a later one has it already.
     `external_id` is the provider's id as text. `version` is the provider's own instant of this state: an older one
     never overwrites a newer one; `None` falls back to when it occurred or was received. `fields` are our field names; a
     field that is absent is unknown and is left as it is, `None` means empty.
@@ -139,7 +143,7 @@ class Change:
     """
 
     kind: str
-    op: Literal["upsert", "delete"]
+    op: Literal["upsert", "delete", "adjust"]
     external_id: str
     version: datetime | None
     fields: Mapping[str, JSON] = field(default_factory=dict)

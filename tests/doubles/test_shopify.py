@@ -1,12 +1,14 @@
 """The double of Shopify refuses what Shopify refuses."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
 
 from tests.doubles.shopify import Shop, Shopify
+from tests.doubles.shopify.order import PLACED
 
 CREATE = (
     "mutation($topic: T!, $sub: S!) { webhookSubscriptionCreate(topic: $topic, webhookSubscription: $sub) "
@@ -84,6 +86,22 @@ def test_pages_end_and_hold_everything_once(shopify: Shopify, shop: Shop) -> Non
         if not page["pageInfo"]["hasNextPage"]:
             break
     assert seen == [product["id"] for product in shop.products]
+
+
+def test_an_order_is_the_same_in_both_apis_and_gives_no_more_away_than_it_has(shopify: Shopify, shop: Shop) -> None:
+    order = shop.order()
+    line = order.add("A", 1990, 2)
+    body = order.edit(less={line.id: 1}, at=PLACED + timedelta(minutes=1))["order_edit"]
+    assert (body["order_id"], body["line_items"]["removals"]) == (order.id, [{"id": line.id, "delta": 1}])
+    with pytest.raises(ValueError, match="has no 2 pieces"):
+        order.edit(less={line.id: 2}, at=PLACED)
+    query = "query($id: ID!) { order(id: $id) { lineItems(first: 1) { nodes { id } pageInfo { hasNextPage } } } }"
+    node = ask(shopify, query, id=f"gid://shopify/Order/{order.id}").json()["data"]["order"]
+    [shown], [told] = node["lineItems"]["nodes"], order.snapshot()["line_items"]
+    assert shown["currentQuantity"] == told["current_quantity"] == 1
+    assert float(node["totalPriceSet"]["shopMoney"]["amount"]) == 19.9
+    assert order.snapshot()["total_price_set"]["shop_money"]["amount"] == "19.90"
+    assert ask(shopify, query, id="gid://shopify/Order/0").json()["data"] == {"order": None}
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ class Story:
 
 STORIES: Mapping[str, Story] = {
     "shopify": Story(
-        ("customers/create", "orders/create", "orders/paid", "fulfillments/create", "refunds/create"),
+        ("customers/create", "orders/create", "orders/paid", "orders/edited", "fulfillments/create", "refunds/create"),
         {
             "user.created": 1,
             "order.created": 1,
-            "order.updated": 1,
+            "order.updated": 2,
             "order.paid": 1,
             "shipment.created": 1,
             "refund.created": 1,

@@ -26,7 +26,7 @@ api = noun("Integrations", "The shops and sellers of a source.", at="/api", part
 class Work(Shape):
     """How one kind of work at the provider stands."""
 
-    kind: str = Field(description="registration, trial or sync.")
+    kind: str = Field(description="registration, trial, sync or inquiry.")
     state: str = Field(description="waiting, running, done or failed.")
     due_at: Instant | None
     tries: int = Field(description="Failures in a row.")

@@ -1,4 +1,4 @@
-"""What a message asks for beside changes of records: a shop let go, a person's rights met, a topic confirmed.
+"""What a message asks for beside changes of records: a shop let go, a person's rights met, a question put.
 
 Comes in: a `Change` of a kind that is no record. Comes out: a demand, checked. Pure; a process that dies in the middle
 leaves nothing.
@@ -18,7 +18,8 @@ ERASURE: Final = "erasure"  # of the customer `external_id`, or `*` for the whol
 DATA_REQUEST: Final = "data_request"  # of the customer `external_id`; fields: orders, request_id
 CONFIRMATION: Final = "confirmation"  # the provider asks whether its topic `external_id` is to post to this source
 DISCONNECTION: Final = "disconnection"  # the topic `external_id` posts to this source no more
-KINDS: Final = frozenset({INTEGRATION, ERASURE, DATA_REQUEST, CONFIRMATION, DISCONNECTION})
+INQUIRY: Final = "inquiry"  # the provider is asked how `of` (an order, the shop) with this id is now
+KINDS: Final = frozenset({INTEGRATION, ERASURE, DATA_REQUEST, CONFIRMATION, DISCONNECTION, INQUIRY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Demand:
     at: datetime  # when it was asked or happened, by the provider's clock
     orders: tuple[str, ...] = ()
     request_id: str | None = None  # the provider's own, for people
+    of: str | None = None  # what an inquiry is about
 
 
 def demand(change: Change, *, at: datetime) -> Demand:
@@ -52,4 +54,5 @@ def demand(change: Change, *, at: datetime) -> Demand:
         at=at,
         orders=tuple(clean_text(str(order))[:ID_CHARACTERS] for order in orders),
         request_id=None if request_id is None else clean_text(str(request_id)),
+        of=None if change.kind != INQUIRY else str(change.fields["of"]),
     )

@@ -123,7 +123,7 @@ class _Run:
             # First, as a sync does: it locks its own row and then the records, and would wait for us as we for it.
             wait = self.context.settings.sync_debounce_seconds
             ask_syncs(connection, batch, listings, now=now, in_seconds=wait)
-            tally = process(connection, batch, listings=listings, now=now)
+            tally = process(connection, batch, listings=listings, now=now, ask_in_seconds=wait)
         self.taken += len(entries)
         self.tally += tally
         self.context.inbox.acknowledge(self.shard, [entry.entry_id for entry in entries])

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from shared import alerts, audit, privacy
 from shared.alerts import raise_alert
-from workers.inbound.demands import CONFIRMATION, DATA_REQUEST, DISCONNECTION, INTEGRATION, Demand
+from workers.inbound.demands import CONFIRMATION, DATA_REQUEST, DISCONNECTION, INQUIRY, INTEGRATION, Demand
 from workers.inbound.reading import Reading
 
 # An uninstall may come after the next install; host names have no case.
@@ -36,7 +36,7 @@ def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: da
                 _uninstall(connection, reading, demand, now)
             elif demand.kind in (CONFIRMATION, DISCONNECTION):
                 _tell(connection, reading, demand, now)
-            else:
+            elif demand.kind != INQUIRY:  # which was asked before the records were locked
                 _ask(connection, reading, demand)
 
 

@@ -16,8 +16,10 @@ process that dies in the middle leaves nothing.
 A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
 comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out. So
 it is of a record that refers to a redacted one, and a new one of these is redacted from the start.
-A count adds to a user whatever the versions, and to a tombstone nothing. A part is compared with what was last said of
-that part, whatever the record's version, which it leaves as it is; it is stale to a tombstone.
+A count adds to a user whatever the versions, and to a tombstone nothing. An adjustment adds to what an older snapshot
+told, and to nothing else: a newer one has it already, and where there is no order, its snapshot will. A part is
+compared with what was last said of that part, whatever the record's version, which it leaves as it is; it is stale to a
+tombstone.
 """
 
 from dataclasses import dataclass, replace
@@ -29,6 +31,7 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.clock import parse_instant, to_json
 from shared.ids import new_id
 from shared.record_changes import RecordChange
+from workers.inbound.lines import adjusted
 
 Row = dict[str, Any]  # column -> value, every column of the kind's table; the id as text
 
@@ -61,6 +64,8 @@ def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied
         known_of_nobody = {name: value for name, value in change.fields.items() if name not in change.kind.personal}
         change = replace(change, fields=known_of_nobody)
     if before is None:
+        if change.op == "adjust":
+            return Applied(Effect.UNCHANGED, None, None)
         if change.op == "delete":
             return Applied(Effect.UNCHANGED, None, _blank_row(change, str(new_id()), now) | {"deleted_at": now})
         return _create(None, change, now=now)
@@ -68,6 +73,8 @@ def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied
         return _delete(before, change, now=now)
     if change.op == "count":
         return _count(before, change, now=now)
+    if change.op == "adjust":
+        return _adjust(before, change, now=now)
     if change.part is not None:
         return _update_part(before, change, change.part, now=now)
     return _upsert(before, change, now=now)
@@ -148,6 +155,18 @@ def _count(before: Row, change: RecordChange, *, now: datetime) -> Applied:
         return Applied(Effect.UNCHANGED, before, before)
     after = {**before, "interactions": counted, "updated_at": now}
     return Applied(Effect.UPDATED, before, after, frozenset({"interactions"}))
+
+
+def _adjust(before: Row, change: RecordChange, *, now: datetime) -> Applied:
+    """The version stays: it is that of the snapshot which the rest of the row still is."""
+    known = before["version"]
+    if before["deleted_at"] is not None or (known is not None and change.version <= known):
+        return Applied(Effect.STALE, before, before)
+    lines = adjusted(before["line_items"], change.fields["line_items"])
+    if lines == before["line_items"]:
+        return Applied(Effect.UNCHANGED, before, before)
+    after = {**before, "line_items": lines, "updated_at": now}
+    return Applied(Effect.UPDATED, before, after, frozenset({"line_items"}))
 
 
 def _counted(known: dict[str, Any], change: RecordChange) -> dict[str, Any]:

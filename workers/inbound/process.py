@@ -23,6 +23,7 @@ from shared.states import MessageState
 from workers.inbound import dedupe, messages
 from workers.inbound.effects import meet_demands
 from workers.inbound.guard import Applied, Effect
+from workers.inbound.inquiries import ask_inquiries
 from workers.inbound.listings import load_listings
 from workers.inbound.origin import Origin
 from workers.inbound.poison import describe, is_poison
@@ -63,6 +64,7 @@ class _Job:
     listings: Mapping[UUID, Listing]
     now: datetime
     replay: bool
+    ask_in_seconds: float
     providers: Mapping[str, Provider]
 
 
@@ -73,15 +75,17 @@ def process(
     listings: Mapping[UUID, Listing],
     now: datetime,
     replay: bool = False,
+    ask_in_seconds: float = 0.0,
     providers: Mapping[str, Provider] = PROVIDERS,
 ) -> Tally:
     """Process the batch in order within the caller's transaction; what became of it.
 
     Idempotent for fresh messages: one whose row is committed is passed over. `replay` updates the rows that are
-    there instead of inserting them, and knows no repeats. A batch that PostgreSQL refuses is halved until the message
-    that it refuses stands alone; that one is failed, and the others go through.
+    there instead of inserting them, and knows no repeats. What messages leave open is asked for in `ask_in_seconds`. A
+    batch that PostgreSQL refuses is halved until the message that it refuses stands alone; that one is failed, and the
+    others go through.
     """
-    return _process(_Job(connection, listings, now, replay, providers), batch)
+    return _process(_Job(connection, listings, now, replay, ask_in_seconds, providers), batch)
 
 
 def _process(job: _Job, batch: Sequence[Inbound]) -> Tally:
@@ -116,6 +120,7 @@ def _attempt(job: _Job, batch: Sequence[Inbound], *, refused: str | None = None)
         elif reading.state is None:
             transform(reading, job.providers)
     dedupe.drop_told(job.connection, readings)
+    ask_inquiries(job.connection, readings, now=job.now, in_seconds=job.ask_in_seconds)
     events = _apply(job, readings)
     meet_demands(job.connection, readings, now=job.now)
     if job.replay:

@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.payload import clean_text
 from shared.providers.contract import Change
+from workers.inbound.demands import INQUIRY
 
 # What a field of any record refers to; whoever may own an order comes before what hangs on it.
 REFERENCES: Final = (("customer_external_id", "user"), ("order_external_id", "order"))
@@ -21,6 +22,8 @@ def subjects_of(changes: Sequence[Change]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for change in changes:
         kind = "user" if change.kind in _USERS else change.kind
+        if kind == INQUIRY:
+            kind = str(change.fields["of"])
         found[subject(kind, change.external_id)] = None
         if kind == "user":
             continue

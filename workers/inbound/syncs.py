@@ -34,7 +34,8 @@ ORDER BY id
 """)
 _INTEGRATIONS: Final = text("""
 SELECT i.id FROM unnest(CAST(:sources AS uuid[]), CAST(:tenants AS text[])) AS told (source_id, tenant)
-JOIN integrations i ON i.source_id = told.source_id AND i.external_id = told.tenant AND i.state = 'active'
+JOIN integrations i ON i.source_id = told.source_id AND i.external_id = told.tenant
+WHERE i.state = 'active' AND i.credentials IS NOT NULL
 ORDER BY i.id
 """)
 

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from shared.clock import after
+from shared.errors import CrossdockError
 from shared.ids import new_id
 from shared.upstream_work import Kind
 
@@ -53,6 +54,10 @@ WHERE integration_id = :integration_id AND kind = :kind AND claim_id = :claim_id
 _HOLD: Final = text("SELECT 1 FROM upstream_work WHERE claim_id = :claim_id FOR UPDATE")
 
 
+class ClaimLost(CrossdockError):
+    """Raised when another worker has taken the work over: what this one does does not count any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Work that is ours until its lease ends."""
@@ -83,6 +88,16 @@ def take(connection: Connection, *, kinds: Collection[Kind], now: datetime, leas
 def hold(connection: Connection, claim: Claim) -> bool:
     """Whether the work is still this claim's; it stays so until the transaction ends."""
     return connection.execute(_HOLD, {"claim_id": str(claim.id)}).one_or_none() is not None
+
+
+def keep(connection: Connection, claim: Claim) -> None:
+    """Hold the work until the transaction ends.
+
+    Raises:
+        ClaimLost: it is another's by now.
+    """
+    if not hold(connection, claim):
+        raise ClaimLost("another worker has taken the work over")
 
 
 def advance(

@@ -51,11 +51,6 @@ class Stage:
     is_optional: bool = False  # without its scope the rest is read all the same
 
 
-SHOP: Final = """query Shop {
-  shop { id name email myshopifyDomain primaryDomain { host url } currencyCode ianaTimezone plan { publicDisplayName }
-    billingAddress { company address1 address2 zip city countryCodeV2 } }
-}"""
-
 STAGES: Final = (
     Stage(
         "products",
@@ -134,10 +129,15 @@ def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> tuple[list[di
         cursor = page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else None
     except (KeyError, TypeError) as error:
         raise UpstreamFailed("answer_malformed", f"The shop's answer has no page of {stage.root}") from error
-    return [_whole(api, stage.inner, node) if stage.inner else node for node in listed], cursor
+    return [whole(api, stage.inner, node) if stage.inner else node for node in listed], cursor
 
 
-def _whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:
+def whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:
+    """The node with the list of `inner` whole and without its paging; as it came where that cannot be read.
+
+    Raises:
+        UpstreamFailed: the shop could not be asked.
+    """
     owner: Any = node
     for name in inner.path:
         owner = owner.get(name) if isinstance(owner, dict) else None

@@ -11,21 +11,20 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, delete, select, text
 
-from shared import documents, logs, orders, sources
+from shared import documents, logs, orders
 from shared.clock import after, to_json
 from shared.db.engine import transaction
 from shared.db.upstream_tables import sync_pages
-from shared.directory import publish
-from shared.errors import CrossdockError
-from shared.money import exponent
 from shared.providers.contract import Change
 from workers.inbound.learn import LeftOut
 from workers.sync import claims, document_store, left_out
+from workers.sync.claims import ClaimLost
 from workers.sync.job import Done, GoOn, Job
 from workers.sync.shopify_api import ShopifyApi
 from workers.sync.shopify_files import Read, metadata_file, products_file
-from workers.sync.shopify_reading import SHOP, STAGES, read_page
+from workers.sync.shopify_reading import STAGES, read_page
 from workers.sync.shopify_records import BATCH, changes_of, learn_batch, vanished
+from workers.sync.shopify_shop import learn_currency, read_shop
 from workers.sync.upstream import UpstreamFailed
 
 # Nothing went wrong: the shop has had enough for now.
@@ -38,10 +37,6 @@ ON CONFLICT (integration_id, stage, number) DO UPDATE SET body = excluded.body
 """)
 
 _log = logs.get("upstream")
-
-
-class ClaimLost(CrossdockError):
-    """Raised when another worker has taken the sync over: what this one does does not count any more."""
 
 
 def sync(job: Job) -> Done | GoOn:
@@ -89,11 +84,9 @@ class _Run:
     def step(self) -> None:
         """One page, or one batch of records."""
         if self.stage == "shop":
-            shop = self.api.run("sync.shop", SHOP).get("shop")
-            if shop is None:
-                raise UpstreamFailed("answer_malformed", "The shop's answer has no shop")
+            shop = read_shop(self.api)
             self._keep([shop], after_=None)
-            self._learn_currency(shop)
+            learn_currency(self.job, shop)
         elif self.stage == "records":
             self._learn()
         else:
@@ -115,7 +108,7 @@ class _Run:
         for path, body in files:
             document_store.write(job.upstream, path, body)
         with transaction(job.context.engine) as connection:
-            self._hold(connection)
+            claims.keep(connection, job.claim)
             for path, body in files:
                 documents.put(connection, account_id=job.integration["account_id"], path=path, body=body, now=job.now)
             connection.execute(delete(sync_pages).where(sync_pages.c.integration_id == job.claim.integration_id))
@@ -141,7 +134,7 @@ class _Run:
         if after_ is None:
             progress |= {"stage": _ORDER[_ORDER.index(self.stage) + 1], "number": 0}
         with transaction(self.job.context.engine) as connection:
-            self._hold(connection)
+            claims.keep(connection, self.job.claim)
             connection.execute(_PUT, values)
             self._advance(connection, progress)
 
@@ -153,7 +146,7 @@ class _Run:
         batch = self._changes[done : done + BATCH]
         is_last = not batch
         with transaction(job.context.engine) as connection:
-            self._hold(connection)
+            claims.keep(connection, self.job.claim)
             if is_last:
                 batch = [*vanished(connection, job, self._all(), started_at=self.progress["startedAt"])]
             learned = learn_batch(connection, job, batch)
@@ -169,24 +162,6 @@ class _Run:
         if learned.deliveries:
             orders.wake_dispatch(job.settings, job.context.client)
 
-    def _learn_currency(self, shop: dict[str, Any]) -> None:
-        """Have webhooks, which name no currency for products, count in the shop's own."""
-        job, code = self.job, shop.get("currencyCode")
-        try:
-            exponent(str(code))
-        except ValueError:
-            return
-        with transaction(job.context.engine) as connection:
-            row = sources.get(connection, job.source["id"], account_id=None)
-            currencies = row["settings"].get("currencies") or {}
-            if currencies.get(job.tenant) == code:
-                return
-            settings = {**row["settings"], "currencies": {**currencies, job.tenant: code}}
-            changes = {"settings": settings}
-            sources.change(connection, row["id"], account_id=row["account_id"], changes=changes, now=job.now)
-        with transaction(job.context.engine) as connection:
-            publish(connection, job.context.client)
-
     def _all(self) -> Read:
         """Every page so far; read once a slice."""
         if self._read is None:
@@ -201,10 +176,6 @@ class _Run:
                     read.nodes.setdefault(row.stage, []).extend(orjson.loads(row.body))
             self._read = read
         return self._read
-
-    def _hold(self, connection: Connection) -> None:
-        if not claims.hold(connection, self.job.claim):
-            raise ClaimLost("another worker has taken the sync over")
 
     def _advance(self, connection: Connection, progress: dict[str, Any]) -> None:
         claims.advance(

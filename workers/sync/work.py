@@ -21,6 +21,7 @@ from workers import stopping
 from workers.context import Context
 from workers.sync import claims, left_out
 from workers.sync.claims import Claim
+from workers.sync.inquiry import inquire
 from workers.sync.job import Done, GoOn, Job, load
 from workers.sync.reading import sync
 from workers.sync.registration import register
@@ -31,6 +32,7 @@ DOINGS: Final[Mapping[Kind, Callable[[Job], Done | GoOn]]] = {
     Kind.REGISTRATION: register,
     Kind.TRIAL: try_out,
     Kind.SYNC: sync,
+    Kind.INQUIRY: inquire,
 }
 
 _log = logs.get("upstream")

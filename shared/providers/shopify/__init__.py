@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.providers import options, reading
 from shared.providers.contract import JSON, Identity, Outcome, Provider, Source
-from shared.providers.shopify import customers, fulfillments, orders, products, refunds, shop
+from shared.providers.shopify import customers, edits, fulfillments, orders, products, refunds, shop
 from shared.providers.shopify.delivery import identify, route, sign, verify
 from shared.providers.shopify.products import ShopifyOptions
 from shared.providers.shopify.resource import Body
@@ -26,6 +26,7 @@ _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
     "orders/cancelled": orders.snapshot,
     "orders/paid": orders.snapshot,
     "orders/fulfilled": orders.snapshot,
+    "orders/edited": edits.edit,
     "orders/delete": orders.deletion,
     "refunds/create": refunds.snapshot,
     "fulfillments/create": fulfillments.snapshot,
@@ -34,6 +35,7 @@ _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
     "products/create": products.snapshot,
     "products/update": products.snapshot,
     "products/delete": products.deletion,
+    "shop/update": shop.updated,
     "app/uninstalled": shop.uninstalled,
     "customers/data_request": shop.data_request,
     "customers/redact": shop.redact_customer,
@@ -41,8 +43,6 @@ _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
 }
 # Topics that an app may well be subscribed to, and why they change nothing here.
 _SAID_ELSEWHERE: Final[Mapping[str, str]] = {
-    "orders/edited": "orders/updated tells the edited order whole",
-    "shop/update": "no record is about the shop itself",
     "customers/tags_added": "it tells a part of the tags only, and a user's are kept whole",
     "customers/tags_removed": "it tells a part of the tags only, and a user's are kept whole",
     "customers/purchasing_summary": "sums follow from the orders",

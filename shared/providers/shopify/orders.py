@@ -129,6 +129,8 @@ def line(item: Body, code: str | None) -> dict[str, JSON]:
         "sku": reading.optional_text(item, "sku"),
         "title": reading.optional_text(item, "title"),
         "quantity": quantity,
+        # What is left of it after edits and refunds; None in the bodies of before 2024, which do not tell.
+        "currentQuantity": reading.optional_integer(item, "current_quantity"),
         "priceMinor": price,
         "totalMinor": None if price is None or quantity is None else price * quantity - _discount(item, code),
         "productId": resource.optional_identifier(item, "product_id"),

@@ -121,6 +121,28 @@ def deletion(_: str, number: int, at: datetime) -> JSON:
     return {"id": FIRST_ORDER + number}
 
 
+def edit(_: str, number: int, at: datetime) -> JSON:
+    """Of the first line of the order of a number one piece is removed, and a line is added that was not there."""
+    edit_id, lines = FIRST_ORDER + 600_000_000 + number, _lines(number)
+    body: dict[str, Any] = {
+        "id": edit_id,
+        "app_id": None,
+        "created_at": facts.local(at - timedelta(minutes=2)),
+        "committed_at": facts.local(at),
+        "notify_customer": number % 2 == 0,
+        "order_id": FIRST_ORDER + number,
+        "staff_note": "swapped at the counter" if number % 4 == 0 else "",
+        "user_id": None,
+        "line_items": {
+            "additions": [{"id": _line(number, lines, 0)["id"], "delta": 1 + number % 2}],
+            "removals": [{"id": _line(number, 0, 0)["id"], "delta": 1}],
+        },
+        "discounts": {"line_item": {"additions": [], "removals": []}},
+        "shipping_lines": {"additions": [], "removals": []},
+    }
+    return {"order_edit": body}
+
+
 def refund(_: str, number: int, at: datetime) -> JSON:
     """The first line of the order of a number is paid back; every seventh refund is a restock without money."""
     refund_id, seen = FIRST_ORDER + 400_000_000 + number, number % len(facts.SEEN)

@@ -123,8 +123,7 @@ def _sms_consent(_: str, number: int, at: datetime) -> JSON:
     }
 
 
-def _uninstalled(_: str, number: int, at: datetime) -> JSON:
-    del at
+def _shop(topic: str, number: int, at: datetime) -> JSON:
     city, code, country, postcode = people.CITIES[number % len(people.CITIES)]
     first, last, _email, _phone = people.person(number)
     return {
@@ -143,7 +142,7 @@ def _uninstalled(_: str, number: int, at: datetime) -> JSON:
         "plan_name": "basic",
         "myshopify_domain": None,
         "created_at": None,
-        "updated_at": None,
+        "updated_at": facts.local(at) if topic == "shop/update" else None,
     }
 
 
@@ -172,6 +171,7 @@ MAKERS: Final[Mapping[str, Callable[[str, int, datetime], JSON]]] = {
     "orders/cancelled": sample_orders.order,
     "orders/paid": sample_orders.order,
     "orders/fulfilled": sample_orders.order,
+    "orders/edited": sample_orders.edit,
     "orders/delete": sample_orders.deletion,
     "refunds/create": sample_orders.refund,
     "fulfillments/create": sample_orders.fulfillment,
@@ -180,7 +180,8 @@ MAKERS: Final[Mapping[str, Callable[[str, int, datetime], JSON]]] = {
     "products/create": sample_products.product,
     "products/update": sample_products.product,
     "products/delete": sample_products.deletion,
-    "app/uninstalled": _uninstalled,
+    "shop/update": _shop,
+    "app/uninstalled": _shop,
     "customers/data_request": _privacy,
     "customers/redact": _privacy,
     "shop/redact": _privacy,

@@ -1,8 +1,7 @@
-"""What concerns the shop as a whole: that it uninstalled the app, and what the law lets its customers ask for.
+"""What concerns the shop as a whole: its own data, the app's uninstall, and what the law lets its customers ask for.
 
-Comes in: the body of app/uninstalled or of a privacy topic. Comes out: one effect on our side. The header that names
-the shop is unsigned, so a privacy body's own shop must be the same: one shop's request must not erase another's
-customers. Pure.
+Comes in: the body of one of these topics. Comes out: one effect on our side. The header that names the shop is
+unsigned, so a privacy body's own shop must be the same: one shop's request must not erase another's customers. Pure.
 
 Source: shopify.dev, privacy law compliance, read 2026-11.
 """
@@ -23,14 +22,16 @@ def uninstalled(body: Body, identity: Identity, source: Source) -> Outcome:
     It may arrive after a new installation, and therefore has the version of when it was triggered.
     """
     del source
-    reading.identifier(body)
-    if "shop_owner" not in body and "myshopify_domain" not in body:
-        raise PayloadUnexpected("the body is not a shop")
-    # Often null: the header then stands alone.
-    domain = reading.optional_text(body, "myshopify_domain")
-    if domain is not None and domain.lower() != identity.tenant:
-        raise PayloadUnexpected("myshopify_domain is not the shop of the header")
+    _check_is_shop(body, identity)
     return Outcome(changes=(Change("integration", "delete", identity.tenant, identity.occurred_at),))
+
+
+def updated(body: Body, identity: Identity, source: Source) -> Outcome:
+    """The shop's own data changed: it is asked for them, in the words that its document is kept in."""
+    del source
+    _check_is_shop(body, identity)
+    at = reading.optional_instant(body, "updated_at") or identity.occurred_at
+    return Outcome(changes=(Change("inquiry", "upsert", identity.tenant, at, {"of": "shop"}),))
 
 
 def data_request(body: Body, identity: Identity, source: Source) -> Outcome:
@@ -59,6 +60,16 @@ def redact_shop(body: Body, identity: Identity, source: Source) -> Outcome:
     if found := [name for name in _CUSTOMER_ONLY if name in body]:
         raise PayloadUnexpected(f"a shop's erasure does not carry {found[0]}")
     return Outcome(changes=(Change("erasure", "delete", WHOLE_SHOP, identity.occurred_at, {"orders": []}),))
+
+
+def _check_is_shop(body: Body, identity: Identity) -> None:
+    reading.identifier(body)
+    if "shop_owner" not in body and "myshopify_domain" not in body:
+        raise PayloadUnexpected("the body is not a shop")
+    # Often null: the header then stands alone.
+    domain = reading.optional_text(body, "myshopify_domain")
+    if domain is not None and domain.lower() != identity.tenant:
+        raise PayloadUnexpected("myshopify_domain is not the shop of the header")
 
 
 def _check_shop(body: Body, identity: Identity) -> None:

@@ -72,7 +72,15 @@ def _inner(items: list[Any], text: str, name: str, cursor: str | None = None) ->
 
 
 def _shop(shop: Shop, _: str, __: dict[str, Any]) -> dict[str, Any]:
-    return {"id": "gid://shopify/Shop/1", "name": "Kettles & Co", "myshopifyDomain": shop.domain, "currencyCode": "EUR"}
+    return {"id": "gid://shopify/Shop/1", "myshopifyDomain": shop.domain, **shop.details}
+
+
+def _order(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any] | None:
+    for order in shop.orders:
+        node = order.node()
+        if node["id"] == variables["id"]:
+            return node | {"lineItems": _inner(node["lineItems"], text, "lineItems", variables.get("inner"))}
+    return None
 
 
 def _shown(product: dict[str, Any], text: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -181,6 +189,7 @@ def _delete(shop: Shop, _: str, variables: dict[str, Any]) -> dict[str, Any]:
 
 FIELDS: dict[str, Callable[[Shop, str, dict[str, Any]], Any]] = {
     "shop": _shop,
+    "order": _order,
     "products": _products,
     "product": _product,
     "productVariants": _variants,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.doubles.shopify.order import Order
+
 PRIVACY = ("CUSTOMERS_DATA_REQUEST", "CUSTOMERS_REDACT", "SHOP_REDACT")
 SCOPE_OF = {
     "CUSTOMERS": "read_customers",
@@ -56,6 +58,8 @@ class Shop:
     bucket: Bucket = field(default_factory=Bucket)
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
     products: list[dict[str, Any]] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=lambda: {"name": "Kettles & Co", "currencyCode": "EUR"})
     collections: list[dict[str, Any]] = field(default_factory=list)
     discounts: list[dict[str, Any]] = field(default_factory=list)
     denied: set[str] = field(default_factory=set)  # root fields without their scope
@@ -114,6 +118,12 @@ class Shop:
                     ],
                 }
             )
+
+    def order(self) -> Order:
+        """A new order, as yet without lines."""
+        made = Order(self.number())
+        self.orders.append(made)
+        return made
 
     def tell(self, topic: str, payload: dict[str, Any]) -> list[int]:
         """Post a signed webhook to everyone registered for `topic` (`products/update`); the statuses answered."""

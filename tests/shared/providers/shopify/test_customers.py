@@ -109,7 +109,7 @@ def test_a_customer_is_not_merged_into_itself():
 
 
 @pytest.mark.parametrize(
-    "topic", ["customers/tags_added", "customers/purchasing_summary", "orders/edited", "shop/update"]
+    "topic", ["customers/tags_added", "customers/purchasing_summary", "orders/partially_fulfilled"]
 )
 def test_what_is_told_elsewhere_too_is_ignored_and_says_why(topic):
     result = outcome(topic, {"id": 7})

@@ -28,6 +28,7 @@ def test_an_order_becomes_ours_with_text_ids_and_whole_minor_units():
         "sku": "CHN-013",
         "title": "Чайник эмалированный",
         "quantity": 3,
+        "currentQuantity": 3,
         "priceMinor": 5420,
         "totalMinor": 16260,
         "productId": "9220000000000000014",
