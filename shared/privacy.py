@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.db.tables import erasures, exports
@@ -21,6 +21,21 @@ WHOLE_SHOP: Final = "*"  # the subject of an erasure that spares nobody of the t
 # Source: shopify.dev, privacy law compliance, read 2026-11: "complete the action within 30 days".
 DUE_DAYS: Final = 30
 ID_CHARACTERS: Final = 255
+
+# A shop is connected while its token is ours: an integration that was switched off, whoever did it, holds up nothing.
+_RELEASE: Final = text("""
+UPDATE erasures e SET state = 'requested'
+WHERE e.state = 'held' AND NOT EXISTS (
+    SELECT FROM integrations i JOIN sources s ON s.id = i.source_id AND s.provider = e.provider
+    WHERE i.account_id = e.account_id AND lower(i.external_id) = lower(e.tenant)
+      AND i.state = 'active' AND i.credentials IS NOT NULL
+)
+""")
+_REFUSE: Final = text("""
+UPDATE erasures SET state = 'refused', finished_at = :now
+WHERE state = 'held' AND account_id = :account_id AND provider = :provider AND lower(tenant) = lower(:tenant)
+RETURNING id
+""")
 
 Noun = Literal["export", "erasure"]
 _TABLES: Final = {"export": exports, "erasure": erasures}
@@ -61,21 +76,35 @@ def ask_erasure(
     subject: str,
     orders: Sequence[str] = (),
     message_id: UUID | None = None,
+    is_held: bool = False,
     at: datetime,
 ) -> UUID:
     """The id of a request to erase the customer `subject`, or `WHOLE_SHOP`; one that this message made is opened again.
 
+    `is_held`: it waits until the shop is not connected any more, or is refused.
+
     Raises:
         Unacceptable: there can be no such customer.
     """
-    query = insert(erasures).values(
-        **_frame((account_id, provider, tenant, subject), message_id=message_id, at=at), orders=list(orders), counts={}
-    )
+    frame = _frame((account_id, provider, tenant, subject), message_id=message_id, at=at)
+    state = "held" if is_held else "requested"
+    query = insert(erasures).values(**frame | {"state": state}, orders=list(orders), counts={})
     again = query.on_conflict_do_update(
         index_elements=["message_id", "subject"],
-        set_={"state": "requested", "finished_at": None, "counts": {}, "fence": None},
+        set_={"state": state, "finished_at": None, "counts": {}, "fence": None},
     )
     return UUID(str(connection.execute(again.returning(erasures.c.id)).scalar_one()))
+
+
+def release_held(connection: Connection) -> int:
+    """How many held erasures there were whose shop is not connected: they are to be done. Idempotent."""
+    return connection.execute(_RELEASE).rowcount
+
+
+def refuse_held(connection: Connection, *, account_id: UUID, provider: str, tenant: str, now: datetime) -> list[UUID]:
+    """The held erasures of a shop that is connected, and has said so: they are refused."""
+    values = {"account_id": str(account_id), "provider": provider, "tenant": tenant, "now": now}
+    return [UUID(str(found)) for found in connection.execute(_REFUSE, values).scalars()]
 
 
 def list_requests(

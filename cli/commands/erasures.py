@@ -26,7 +26,7 @@ def command() -> None:
 
 @command.command("list")
 @options.account_option
-@click.option("--state", type=click.Choice(["requested", "done"]), help="Only those in this state.")
+@click.option("--state", type=click.Choice(["requested", "held", "refused", "done"]), help="Only those in this state.")
 @options.page_options
 @output.json_option
 def list_command(

@@ -25,7 +25,7 @@ api = noun("Privacy", "People who want to see their data, or to be forgotten.", 
 class RequestQuery(PageQuery):
     """Which requests."""
 
-    state: str | None = Field(None, description="requested or done.")
+    state: str | None = Field(None, description="requested or done; an erasure also held or refused.")
 
 
 class AskExport(Form):

@@ -110,6 +110,23 @@ def drop_told(connection: Connection, readings: Sequence[Reading]) -> None:
             reading.changes = tuple(kept)
 
 
+def first_with(connection: Connection, readings: Sequence[Reading], keys: Sequence[bytes]) -> list[str | None]:
+    """Remember a key for each reading, in their order; the id of the message that each was first remembered of."""
+    rows = [
+        {
+            "source_id": reading.inbound.source_id,
+            "key": key.hex(),
+            "message_id": reading.inbound.message_id,
+            "received_at": reading.inbound.received_at,
+        }
+        for reading, key in zip(readings, keys, strict=True)
+    ]
+    document = {"keys": orjson.dumps(sorted(rows, key=lambda row: (row["source_id"], row["key"]))).decode()}
+    connection.execute(_REMEMBER, document)
+    first = {(source, key): message for source, key, message in connection.execute(_FIRST, document)}
+    return [first.get((str(row["source_id"]), str(row["key"]))) for row in rows]
+
+
 def _happening(reading: Reading, once: str) -> str:
     return hashlib.sha256(f"once:{reading.tenant}:{once}".encode(errors="replace")).hexdigest()
 

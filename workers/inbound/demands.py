@@ -19,6 +19,7 @@ DATA_REQUEST: Final = "data_request"  # of the customer `external_id`; fields: o
 CONFIRMATION: Final = "confirmation"  # the provider asks whether its topic `external_id` is to post to this source
 DISCONNECTION: Final = "disconnection"  # the topic `external_id` posts to this source no more
 INQUIRY: Final = "inquiry"  # the provider is asked how `of` (an order, the shop) with this id is now
+INSTALLATION: Final = "installation"  # what an inquiry is about when a message that says the shop is gone is doubted
 KINDS: Final = frozenset({INTEGRATION, ERASURE, DATA_REQUEST, CONFIRMATION, DISCONNECTION, INQUIRY})
 
 

@@ -9,20 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from shared import alerts, audit, privacy
+from shared import alerts, privacy
 from shared.alerts import raise_alert
 from workers.inbound.demands import CONFIRMATION, DATA_REQUEST, DISCONNECTION, INQUIRY, INTEGRATION, Demand
 from workers.inbound.reading import Reading
-
-# An uninstall may come after the next install; host names have no case.
-_UNINSTALL = text("""
-UPDATE integrations SET state = 'uninstalled', credentials = NULL, updated_at = :now
-WHERE source_id = CAST(:source_id AS uuid) AND lower(external_id) = lower(:external_id) AND state <> 'uninstalled'
-  AND coalesce(installed_at, created_at) <= :at
-RETURNING id
-""")
+from workers.inbound.uninstall import Uninstalled, uninstall
 
 
 def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: datetime) -> None:
@@ -33,7 +26,8 @@ def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: da
     for reading in readings:
         for demand in reading.demands:
             if demand.kind == INTEGRATION:
-                _uninstall(connection, reading, demand, now)
+                if not reading.is_doubted:
+                    _uninstall(connection, reading, demand, now)
             elif demand.kind in (CONFIRMATION, DISCONNECTION):
                 _tell(connection, reading, demand, now)
             elif demand.kind != INQUIRY:  # which was asked before the records were locked
@@ -41,34 +35,16 @@ def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: da
 
 
 def _uninstall(connection: Connection, reading: Reading, demand: Demand, now: datetime) -> None:
-    values = {
-        "source_id": str(reading.inbound.source_id),
-        "external_id": demand.subject,
-        "at": demand.at,
-        "now": now,
-    }
-    for integration_id in connection.execute(_UNINSTALL, values).scalars().all():
-        audit.record(
-            connection,
-            account_id=reading.account_id,
-            actor="system",
-            action="integration.uninstalled",
-            subject_kind="integration",
-            subject_id=integration_id,
-            reason=f"{reading.provider} told of it",
-            detail={"externalId": demand.subject, "messageId": str(reading.inbound.message_id)},
-            now=now,
-        )
-        raise_alert(
-            connection,
-            account_id=reading.account_id,
-            kind="integration.uninstalled",
-            severity="warning",
-            subject_id=integration_id,
-            message=f"{demand.subject} has uninstalled the app; its credentials are wiped.",
-            detail={"externalId": demand.subject},
-            now=now,
-        )
+    told = Uninstalled(
+        account_id=reading.account_id,
+        source_id=reading.inbound.source_id,
+        provider=reading.provider,
+        external_id=demand.subject,
+        at=demand.at,
+        reason=f"{reading.provider} told of it",
+        message_id=reading.inbound.message_id,
+    )
+    uninstall(connection, told, now=now)
 
 
 def _tell(connection: Connection, reading: Reading, demand: Demand, now: datetime) -> None:
@@ -99,4 +75,4 @@ def _ask(connection: Connection, reading: Reading, demand: Demand) -> None:
     if demand.kind == DATA_REQUEST:
         privacy.ask_export(connection, **asked, request_id=demand.request_id)
     else:
-        privacy.ask_erasure(connection, **asked)
+        privacy.ask_erasure(connection, **asked, is_held=reading.is_doubted)

@@ -7,7 +7,7 @@ before the commit leaves nothing. Without credentials nobody can be asked: there
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from shared import upstream_work
 from shared.upstream_work import Kind
-from workers.inbound.demands import INQUIRY
+from workers.inbound.demands import INQUIRY, INSTALLATION, Demand
 from workers.inbound.reading import Reading
 from workers.inbound.subjects import subject
 
@@ -39,29 +39,25 @@ ON CONFLICT (integration_id, subject) DO UPDATE SET
 def ask_inquiries(connection: Connection, readings: Sequence[Reading], *, now: datetime, in_seconds: float) -> int:
     """How many subjects their providers are to be asked for, no later than `in_seconds` from now."""
     asked = [
-        {
-            "source_id": reading.inbound.source_id,
-            "tenant": reading.tenant,
-            "subject": subject(str(demand.of), demand.subject),
-            "at": demand.at,
-        }
+        {"source_id": reading.inbound.source_id, "tenant": reading.tenant, "subject": about, "at": demand.at}
         for reading in readings
         for demand in reading.demands
-        if demand.kind == INQUIRY
+        if (about := _subject(reading, demand)) is not None
     ]
     if not asked:
         return 0
     found = connection.execute(_INTEGRATIONS, {"asked": orjson.dumps(asked).decode()}).mappings().all()
-    put_inquiries(connection, [dict(row) for row in found], now=now, in_seconds=in_seconds)
+    if not found:
+        return 0
+    integrations: list[UUID] = list(dict.fromkeys(row["id"] for row in found))
+    # The work first, as a worker that is at it locks: it would wait for us as we for it.
+    upstream_work.ask(connection, integrations, Kind.INQUIRY, now=now, in_seconds=in_seconds)
+    rows = [{"integration_id": row["id"], "subject": row["subject"], "at": row["at"]} for row in found]
+    connection.execute(_PUT, {"rows": orjson.dumps(rows).decode()})
     return len(found)
 
 
-def put_inquiries(connection: Connection, rows: list[dict[str, Any]], *, now: datetime, in_seconds: float) -> None:
-    """Write down subjects as `{"id", "subject", "at"}`, in the order of the ids of their integrations."""
-    if not rows:
-        return
-    integrations: list[UUID] = list(dict.fromkeys(row["id"] for row in rows))
-    # The work first, as a worker that is at it locks: it would wait for us as we for it.
-    upstream_work.ask(connection, integrations, Kind.INQUIRY, now=now, in_seconds=in_seconds)
-    named = [{"integration_id": row["id"], "subject": row["subject"], "at": row["at"]} for row in rows]
-    connection.execute(_PUT, {"rows": orjson.dumps(named).decode()})
+def _subject(reading: Reading, demand: Demand) -> str | None:
+    if demand.kind == INQUIRY:
+        return subject(str(demand.of), demand.subject)
+    return subject(INSTALLATION, reading.tenant) if reading.is_doubted else None

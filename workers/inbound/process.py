@@ -21,6 +21,7 @@ from shared.providers.contract import Provider
 from shared.providers.registry import PROVIDERS
 from shared.states import MessageState
 from workers.inbound import dedupe, messages
+from workers.inbound.doubts import mark_doubted
 from workers.inbound.effects import meet_demands
 from workers.inbound.guard import Applied, Effect
 from workers.inbound.inquiries import ask_inquiries
@@ -120,6 +121,7 @@ def _attempt(job: _Job, batch: Sequence[Inbound], *, refused: str | None = None)
         elif reading.state is None:
             transform(reading, job.providers)
     dedupe.drop_told(job.connection, readings)
+    mark_doubted(job.connection, readings)
     ask_inquiries(job.connection, readings, now=job.now, in_seconds=job.ask_in_seconds)
     events = _apply(job, readings)
     meet_demands(job.connection, readings, now=job.now)

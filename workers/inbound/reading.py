@@ -60,6 +60,7 @@ class Reading:
     changes: tuple[RecordChange, ...] = ()
     demands: tuple[Demand, ...] = ()
     subjects: tuple[str, ...] = ()  # kind:external_id of everything it spoke of, also when it came to nothing
+    is_doubted: bool = False  # it says that a shop is gone, and the shop is to be asked
     is_forgotten: bool = False  # about somebody who was erased: its body and headers are not kept
     events_count: int = 0
     payload: Any = None

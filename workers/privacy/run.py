@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from shared import logs, orders, queues
+from shared import logs, orders, privacy, queues
 from shared.alerts import raise_alert
 from shared.db.engine import transaction
 from shared.db.tables import erasures, exports
@@ -37,6 +37,7 @@ def run(context: Context, *, now: datetime, seconds: float = RUN_SECONDS) -> dic
     end = time.monotonic() + seconds
     counts = {"exports": 0, "erasures": 0, "failed": 0, "waiting": 0, "unfinished": 0}
     with transaction(context.engine) as connection:
+        privacy.release_held(connection)
         wanted = connection.execute(
             select(exports.c.id).where(exports.c.state == "requested").order_by(exports.c.id)
         ).scalars()

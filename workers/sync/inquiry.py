@@ -16,8 +16,9 @@ from shared import logs, orders
 from shared.clock import after
 from shared.db.engine import transaction
 from shared.db.upstream_tables import inquiries
+from workers.inbound.demands import INSTALLATION
 from workers.inbound.learn import Learned
-from workers.sync import claims, shopify_orders, shopify_shop
+from workers.sync import claims, shopify_installation, shopify_orders, shopify_shop
 from workers.sync.claims import ClaimLost
 from workers.sync.job import Done, GoOn, Job
 from workers.sync.upstream import UpstreamFailed
@@ -37,7 +38,11 @@ Keeper = Callable[[Connection], Learned]
 Asker = Callable[[Job, str, datetime], Keeper | None]
 
 _ASKERS: Final[Mapping[str, Mapping[str, Asker]]] = {
-    "shopify": {"order": shopify_orders.ask_order, "shop": shopify_shop.ask_shop},
+    "shopify": {
+        "order": shopify_orders.ask_order,
+        "shop": shopify_shop.ask_shop,
+        INSTALLATION: shopify_installation.ask_installation,
+    },
 }
 
 _log = logs.get("upstream")

@@ -16,6 +16,10 @@ Body = Mapping[str, Any]
 # Our field -> their name and how it is read.
 Table = Mapping[str, tuple[str, Callable[[Body, str], JSON]]]
 
+# The one resource without a global id of its own says so by these.
+_OF_A_SHOP = ("shop_owner", "myshopify_domain")
+# What the topics about consent have beside a customer's id, and no deletion has.
+_OF_CONSENT = ("email_marketing_consent", "sms_marketing_consent")
 _GID = re.compile(r"gid://shopify/([A-Za-z]+)/([^/?]+)")
 
 
@@ -28,6 +32,8 @@ def identifier(body: Body, resource: str) -> str:
         PayloadUnexpected: there is no id, or the global id is of something else.
     """
     found = reading.identifier(body)
+    if any(name in body for name in _OF_A_SHOP):
+        raise PayloadUnexpected(f"the body is a shop and no {resource}")
     gid = reading.optional_text(body, "admin_graphql_api_id")
     if gid is not None and gid != f"gid://shopify/{resource}/{found}":
         raise PayloadUnexpected(f"admin_graphql_api_id is not that of the {resource} in id")
@@ -54,7 +60,7 @@ def deleted_identifier(body: Body, resource: str, snapshot_only: tuple[str, ...]
     Raises:
         PayloadUnexpected: there is no id, or the body is a snapshot of the resource.
     """
-    if found := [name for name in snapshot_only if name in body]:
+    if found := [name for name in (*snapshot_only, *_OF_CONSENT) if name in body]:
         raise PayloadUnexpected(f"a deletion does not carry {found[0]}")
     return identifier(body, resource)
 
