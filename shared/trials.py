@@ -5,7 +5,7 @@ whether it is genuine, what it is, what it would change and which events that wo
 writes nothing; a process that dies in the middle leaves nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,11 @@ from shared import directory
 from shared.crypto import KeyRing
 from shared.db.tables import sources
 from shared.errors import NotFound, PayloadUnexpected, Unacceptable
+from shared.items import read_items
 from shared.payload import clean_text, parse, scrub
-from shared.providers.contract import Evidence, Headers, Identity, Outcome, Provider, Request
+from shared.providers.contract import Change, Evidence, Headers, Identity, Outcome, Problem, Provider, Request
 from shared.providers.registry import PROVIDERS
-from shared.record_changes import INTERACTION, RecordChange, record_change
+from shared.record_changes import INTERACTION, RecordChange, RecordKey, record_change
 from shared.record_json import value_json
 from shared.record_kinds import KINDS, RecordKind
 from shared.states import MessageState
@@ -40,6 +41,7 @@ class Trial:
     tenant: str | None = None
     delivery_id: str | None = None
     occurred_at: datetime | None = None
+    problems: tuple[str, ...] = ()  # the items that cannot be read, where it brings several
     changes: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,47 +120,81 @@ def judge(provider: Provider, listing: directory.Listing, request: Request, *, n
         occurred_at=None if identity.occurred_at is None else believed(identity.occurred_at, came_at=now),
     )
     wanted = listing.allowed_topics
-    if wanted is not None and identity.topic not in wanted and identity.topic not in provider.obligatory:
-        return replace(trial, state=MessageState.IGNORED, reason=f"the source does not take {trial.topic}")
+    told = identity.topics or (identity.topic,)
+    if wanted is not None and wanted.isdisjoint(told) and identity.topic not in provider.obligatory:
+        reason = clean_text(f"the source does not take {', '.join(told)}")
+        return replace(trial, state=MessageState.IGNORED, reason=reason)
     try:
         outcome = provider.transform(identity, payload, listing.source)
-        changes = tuple(_changes(outcome, identity, listing, now=now))
+        return _meaning(trial, outcome, _Checks(identity, listing, now))
     except PayloadUnexpected as error:
         return replace(trial, reason=clean_text(str(error)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """What a change is checked against."""
+
+    identity: Identity
+    listing: directory.Listing
+    now: datetime
+
+    def checked(self, change: Change) -> tuple[Change, datetime, RecordChange | None]:
+        """The change, its version, and what of a record it is; None: it is to be done, and no record.
+
+        Raises:
+            PayloadUnexpected: no record can hold it.
+        """
+        version = believed(change.version or self.identity.occurred_at or self.now, came_at=self.now)
+        if change.kind not in KINDS and change.kind != INTERACTION:
+            return change, version, None
+        record = record_change(
+            change,
+            account_id=UUID(self.listing.account_id),
+            provider=self.listing.source.provider,
+            tenant=self.identity.tenant if change.item is None else change.item.tenant,
+            version=version,
+        )
+        return change, version, record
+
+
+def _meaning(trial: Trial, outcome: Outcome, checks: _Checks) -> Trial:
+    if outcome.problems or any(change.item is not None for change in outcome.changes):
+        wanted = checks.listing.allowed_topics
+        read = read_items(outcome.changes, outcome.problems, wanted=wanted, check=checks.checked)
+        trial = replace(trial, changes=tuple(_shown(read.changes)))
+        if read.problems:
+            problems = tuple(clean_text(str(problem)) for problem in read.problems)
+            return replace(trial, reason=clean_text(Problem.told(read.problems)), problems=problems)
+        if not read.changes:
+            return replace(trial, state=MessageState.IGNORED, reason="the source does not take what is told in it")
+        return replace(trial, state=MessageState.PROCESSED)
+    changes = tuple(_shown([checks.checked(change) for change in outcome.changes]))
     state = MessageState.PROCESSED if outcome.ignored is None else MessageState.IGNORED
     return replace(trial, state=state, reason=outcome.ignored and clean_text(outcome.ignored), changes=changes)
 
 
-def _changes(
-    outcome: Outcome, identity: Identity, listing: directory.Listing, *, now: datetime
-) -> Iterator[dict[str, Any]]:
-    said: dict[tuple[str, str], dict[str, Any]] = {}  # what this message has said of a record so far
-    for change in outcome.changes:
-        version = believed(change.version or identity.occurred_at or now, came_at=now)
+def _shown(checked: Iterable[tuple[Change, datetime, RecordChange | None]]) -> Iterator[dict[str, Any]]:
+    said: dict[tuple[str, RecordKey], dict[str, Any]] = {}  # what this message has said of a record so far
+    for change, version, record in checked:
         shown = {
+            "item": None if change.item is None else change.item.index,
             "kind": change.kind,
             "op": change.op,
             "external_id": clean_text(change.external_id),
             "version": version,
             "part": change.part,
         }
-        if change.kind in KINDS or change.kind == INTERACTION:
-            checked = record_change(
-                change,
-                account_id=UUID(listing.account_id),
-                provider=listing.source.provider,
-                tenant=identity.tenant,
-                version=version,
-            )
-            yield {**shown, **_of_a_record(checked, said)}
+        if record is not None:
+            yield {**shown, **_of_a_record(record, said)}
         else:  # an uninstall, an erasure: to be done, and no record
             yield {**shown, "fields": dict(change.fields), "events_if_new": [], "events_if_known": []}
 
 
-def _of_a_record(change: RecordChange, said: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+def _of_a_record(change: RecordChange, said: dict[tuple[str, RecordKey], dict[str, Any]]) -> dict[str, Any]:
     names = {**change.kind.json_names, "created_at": "createdAt"}
     known = list(_told(change, change.kind.updated))
-    place = (change.kind.name, change.key.external_id)
+    place = (change.kind.name, change.key)
     before = said.get(place)
     if change.op in ("delete", "adjust"):  # of a record that is not there, nothing is told
         new = [] if before is None else known

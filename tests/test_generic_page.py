@@ -10,6 +10,7 @@ from shared.providers.generic import GenericOptions, check_settings
 from shared.providers.presets import SCHEMES
 from shared.providers.record_mapping import Rule
 from shared.record_kinds import KINDS
+from tests.shared.providers.test_batches import CHANGED, CREATED, DELETED, understood
 
 PAGE = (Path(__file__).parents[1] / "docs" / "providers" / "generic.md").read_text()
 
@@ -34,9 +35,29 @@ def test_it_names_every_kind_of_record() -> None:
 
 
 def test_its_settings_are_in_order() -> None:
-    [example] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    assert check_settings(json.loads(example)) == []
-    assert GenericOptions.model_validate(json.loads(example)).records[0].wants("order.created")
+    examples = [json.loads(example) for example in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+    assert [check_settings(example) for example in examples] == [[], []]
+    assert GenericOptions.model_validate(examples[0]).records[0].wants("order.created")
+    assert GenericOptions.model_validate(examples[1]).items == "@"
+
+
+def test_a_batch_is_understood_by_its_example() -> None:
+    example = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
+    outcome = understood([CREATED, CHANGED, DELETED], example)[1]
+    assert [(one.op, one.external_id, one.part) for one in outcome.changes] == [
+        ("upsert", "9001", None),
+        ("upsert", "9002", "email"),
+        ("delete", "9003", None),
+    ]
+
+
+def test_it_names_every_setting() -> None:
+    missing = {
+        field.alias or name
+        for name, field in GenericOptions.model_fields.items()
+        if f"`{field.alias or name}`" not in PAGE and f'"{field.alias or name}"' not in PAGE
+    }
+    assert missing == set()
 
 
 @pytest.mark.parametrize("place", re.findall(r'`(\{"(?:header|jmespath|json|fixed)".*?\})`', PAGE))

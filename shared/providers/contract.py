@@ -121,6 +121,35 @@ class Identity:
     delivery_id: str | None  # the provider's own id of the delivery, for people to search by
     tenant: str  # the shop or seller it concerns; "" when the provider has none
     occurred_at: datetime | None
+    topics: tuple[str, ...] = ()  # those of its items, for a message that brings several things; else `topic` alone
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Which of the things that one message brings together something is of."""
+
+    index: int
+    topic: str
+    tenant: str  # its own, which need not be that of the others
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why one of these things cannot be read."""
+
+    index: int
+    topic: str | None  # None: it says none
+    reason: str
+
+    def __str__(self) -> str:
+        return f"[{self.index}]: {self.reason}"
+
+    @staticmethod
+    def told(problems: Sequence["Problem"]) -> str:
+        """All of them in a sentence for people."""
+        ordered = sorted(problems, key=lambda problem: problem.index)
+        several = "s" if len(problems) > 1 else ""
+        return f"{len(problems)} item{several} cannot be read: {'; '.join(map(str, ordered))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +177,20 @@ class Change:
     version: datetime | None
     fields: Mapping[str, JSON] = field(default_factory=dict)
     part: str | None = None
+    item: Item | None = None  # one item's changes hold together or not at all, whatever becomes of the others
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a message means: changes in the order they hold, or why it says nothing to us (`ignored`)."""
+    """What a message means: changes in the order they hold, or why it says nothing to us (`ignored`).
+
+    `problems` are the items that cannot be read, where a message brings several: it is failed for them, and the changes
+    of the others are applied all the same.
+    """
 
     changes: tuple[Change, ...] = ()
     ignored: str | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

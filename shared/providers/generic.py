@@ -9,7 +9,7 @@ authentic and kept, and ignored. Pure; nothing is left behind.
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import orjson
@@ -18,7 +18,17 @@ from pydantic.alias_generators import to_camel
 
 from shared import signatures
 from shared.errors import PayloadUnexpected
-from shared.providers import expressions, form_body, mapping, options, presets, reading, record_mapping, schemes
+from shared.providers import (
+    batches,
+    expressions,
+    form_body,
+    mapping,
+    options,
+    presets,
+    reading,
+    record_mapping,
+    schemes,
+)
 from shared.providers.contract import (
     JSON,
     Evidence,
@@ -31,6 +41,7 @@ from shared.providers.contract import (
     Sample,
     Source,
 )
+from shared.providers.places import Place
 
 Preset = Literal[
     "hmac",
@@ -47,40 +58,6 @@ Preset = Literal[
 DELIVERY_ID_CHARACTERS = 255  # what is longer is made of many ids, and is for the key alone
 
 
-class Place(options.Options):
-    """Where something stands: in a header, at a path or an expression of the JSON body, or always the same."""
-
-    header: str = ""
-    json_path: str = Field("", alias="json")
-    jmespath: expressions.Expr | None = None
-    fixed: str = ""
-    unit: signatures.Unit = "iso"
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if sum(map(bool, (self.header, self.json_path, self.jmespath, self.fixed))) != 1:
-            raise ValueError("one of header, json, jmespath and fixed is needed")
-        return self
-
-    @property
-    def is_in_body(self) -> bool:
-        """Whether the body has to be read for it."""
-        return bool(self.json_path or self.jmespath)
-
-    def find(self, request: Request, payload: JSON) -> str | None:
-        """The text that stands there, `None` when there is none."""
-        if self.fixed:
-            return self.fixed
-        if self.header:
-            return (request.headers.get(self.header) or "").strip() or None
-        if self.jmespath:
-            try:
-                return mapping.as_text(expressions.compiled(self.jmespath).find(payload)[1])
-            except PayloadUnexpected:
-                return None
-        return mapping.text_at(payload, self.json_path)
-
-
 class GenericOptions(options.Options):
     """The settings of a generic source."""
 
@@ -91,6 +68,7 @@ class GenericOptions(options.Options):
     tenant: Place | None = None
     occurred_at: Place | None = None
     user: mapping.UserMapping | None = None
+    items: expressions.Expr | None = None  # what of the body is a list of messages; None: it is one itself
     records: tuple[record_mapping.Rule, ...] = Field((), max_length=record_mapping.RULES_MAX)
 
     @model_validator(mode="before")
@@ -167,6 +145,8 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     """
     compiled = _options(source)
     chosen = compiled.chosen
+    if chosen.items is not None:
+        return _identify_items(chosen, chosen.items, compiled.scheme, request, payload)
     topic = chosen.topic.find(request, payload) if chosen.topic else "message"
     if topic is None and chosen.preset == "slack":
         topic = mapping.text_at(payload, "type") or _form_type(request)
@@ -181,6 +161,33 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
         tenant=(chosen.tenant.find(request, payload) if chosen.tenant else None) or "",
         occurred_at=signatures.instant(occurred, chosen.occurred_at.unit) if occurred and chosen.occurred_at else None,
     )
+
+
+def _identify_items(
+    chosen: GenericOptions, items: str, scheme: schemes.Scheme, request: Request, payload: JSON
+) -> Identity:
+    """What a message is whose items are: their topic, tenant and time where these are one, the last of their times."""
+    topic = "message"
+    if chosen.topic is not None:
+        topic = "" if chosen.topic.is_in_body else chosen.topic.find(request, payload) or ""
+    tenant = "" if chosen.tenant is None or chosen.tenant.is_in_body else chosen.tenant.find(request, payload) or ""
+    found = batches.entries(items, _places(chosen), payload, whole=(topic or None, tenant))
+    topics = batches.topics_of(found)
+    if not topics:
+        raise PayloadUnexpected("there is no topic where the settings say")
+    delivery_id = chosen.dedupe.find(request, payload) if chosen.dedupe else None
+    return Identity(
+        topic=topics[0] if len(topics) == 1 else batches.MIXED,
+        key=_key(chosen.dedupe, delivery_id, scheme, request),
+        delivery_id=delivery_id if delivery_id and len(delivery_id) <= DELIVERY_ID_CHARACTERS else None,
+        tenant=batches.tenant_of(found),
+        occurred_at=max((entry.occurred_at for entry in found if entry.occurred_at), default=None),
+        topics=topics,
+    )
+
+
+def _places(chosen: GenericOptions) -> batches.Places:
+    return batches.Places(chosen.topic, chosen.tenant, chosen.occurred_at)
 
 
 def _key(place: Place | None, delivery_id: str | None, scheme: schemes.Scheme, request: Request) -> bytes:
@@ -207,10 +214,19 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
         PayloadUnexpected: the body lacks what the mapping needs.
     """
     chosen = _options(source).chosen
-    outcome = record_mapping.outcome(chosen.records, identity.topic, payload)
-    if chosen.user is None or not chosen.user.wants(identity.topic):
+    if chosen.items is None:
+        return _meaning(chosen, identity.topic, payload)
+    # A topic that stands in a header is that of every item.
+    found = batches.entries(chosen.items, _places(chosen), payload, whole=(identity.topic, identity.tenant))
+    return batches.outcome(found, identity.topic, lambda entry, topic: _meaning(chosen, topic, entry.value))
+
+
+def _meaning(chosen: GenericOptions, topic: str, value: JSON) -> Outcome:
+    """What the settings make of one thing that is told."""
+    outcome = record_mapping.outcome(chosen.records, topic, value)
+    if chosen.user is None or not chosen.user.wants(topic):
         return outcome
-    return Outcome(changes=(mapping.change(chosen.user, identity.topic, payload), *outcome.changes))
+    return Outcome(changes=(mapping.change(chosen.user, topic, value), *outcome.changes))
 
 
 def reply(request: Request, source: Source, message_id: str) -> Reply | None:

@@ -70,20 +70,21 @@ SCHEMES: Mapping[str, dict[str, JSON]] = {
     },
 }
 
-_HUBSPOTS: dict[str, dict[str, Any]] = {
+_HUBSPOTS: dict[str, Any] = {
+    "items": "@",  # up to a hundred events in no order, of several kinds and contacts
     # A delivery has no id of its own, and says in its body which attempt it is: so the ids of all that is in it. An
     # eventId is not certain to be of one event only, so what it was about and when belong to it.
     "dedupe": {
         "jmespath": "join(',', [].join(':', [to_string(portalId), to_string(eventId), to_string(subscriptionId),"
         " to_string(objectId), to_string(occurredAt), to_string(subscriptionType)]))"
     },
-    "topic": {"jmespath": "[0].subscriptionType"},
-    "tenant": {"jmespath": "[0].portalId"},
-    "occurred_at": {"jmespath": "[0].occurredAt", "unit": "ms"},
+    "topic": {"json": "subscriptionType"},
+    "tenant": {"json": "portalId"},
+    "occurred_at": {"json": "occurredAt", "unit": "ms"},
 }
 
-# Where each sender says what a message is, where the settings say nothing else.
-PLACES: Mapping[str, dict[str, dict[str, Any]]] = {
+# Where each sender says what a message is, where the settings say nothing else; of items, where it says so in each.
+PLACES: Mapping[str, dict[str, Any]] = {
     "hmac": {},
     "standard-webhooks": {
         "dedupe": {"header": "webhook-id"},

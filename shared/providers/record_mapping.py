@@ -111,7 +111,7 @@ def outcome(rules: Sequence[Rule], topic: str, payload: JSON) -> Outcome:
 
 def _changes(rule: Rule, topic: str, payload: JSON) -> Iterator[Change]:
     items = payload if rule.each is None else compiled(rule.each).find(payload)[1]
-    if rule.each is None:
+    if rule.each is None or (rule.each == "@" and isinstance(items, dict)):  # the thing itself is the one item
         items = [items]
     elif items is None:
         items = []

@@ -37,6 +37,15 @@ def test_a_body_from_a_file_is_tried(run: Run, told: Told, source: dict[str, Any
     assert told("messages", "list") == []
 
 
+def test_a_batch_is_tried_item_by_item(told: Told, source: dict[str, Any], tmp_path: Path) -> None:
+    body = tmp_path / "batch.json"
+    body.write_text('[{"no": 7, "left": 1}, {"left": 2}, {"no": 8, "left": "many"}]')
+    settings = orjson.dumps(SETTINGS | {"items": "@"}).decode()
+    trial = told("sources", "try", source["id"], "--body", body, "--header", "X-Topic: stock", "--settings", settings)
+    assert (trial["state"], [change["item"] for change in trial["changes"]]) == ("failed", [0])
+    assert trial["problems"] == ["[1]: there is no id at no", "[2]: stock is no number"]
+
+
 def test_other_settings_are_tried_and_their_mistakes_named(run: Run, source: dict[str, Any], tmp_path: Path) -> None:
     body = tmp_path / "article.json"
     body.write_text("{}")

@@ -38,6 +38,7 @@ class TrySource(Form):
 class TriedChange(Shape):
     """What would change."""
 
+    item: int | None = Field(description="Which item of the body it is of, from 0; null: the body is one thing.")
     kind: str = Field(description="user, order, ..., or what is to be done: integration, erasure, data_request.")
     op: str = Field(description="upsert or delete.")
     external_id: str
@@ -59,7 +60,8 @@ class Tried(Shape):
     tenant: str | None
     delivery_id: str | None
     occurred_at: Instant | None
-    changes: list[TriedChange]
+    problems: list[str] = Field(description="The items that cannot be read, where the body brings several, and why.")
+    changes: list[TriedChange] = Field(description="Those of the items that can be read hold all the same.")
 
 
 class TriedAnswer(Answer):

@@ -152,15 +152,19 @@ def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
         ]
         events += told
         reading.events_count = len(told)
-        if reading.state is None:
+        _mark_forgotten(reading, mine)
+        if reading.state is None:  # one that is failed for some of its items has changes all the same
             _settle(reading, mine)
     return events
 
 
-def _settle(reading: Reading, applied: Sequence[Applied]) -> None:
-    # Whoever was erased is not to be kept by way of a raw message either.
+def _mark_forgotten(reading: Reading, applied: Sequence[Applied]) -> None:
+    """Whoever was erased is not to be kept by way of a raw message either."""
     rows = [row for one in applied for row in (one.before, one.after) if row is not None]
     reading.is_forgotten = any(row["redacted_at"] is not None for row in rows)
+
+
+def _settle(reading: Reading, applied: Sequence[Applied]) -> None:
     if applied and all(one.effect is Effect.STALE for one in applied):
         reading.settle(MessageState.STALE, "older_than_known", "what we know is newer")
     else:

@@ -14,8 +14,9 @@ from uuid import UUID
 from shared import logs
 from shared.directory import Listing
 from shared.errors import PayloadUnexpected
+from shared.items import read_items
 from shared.payload import clean_text, parse, scrub
-from shared.providers.contract import Change, Identity, Provider, Request
+from shared.providers.contract import Change, Identity, Outcome, Problem, Provider, Request
 from shared.record_changes import RecordChange, record_change
 from shared.states import MessageState
 from shared.versions import believed
@@ -133,16 +134,17 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
         return
     provider = providers[listing.source.provider]
     wanted = listing.allowed_topics
-    if wanted is not None and identity.topic not in wanted and identity.topic not in provider.obligatory:
-        reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {identity.topic}")
+    told = identity.topics or (identity.topic,)
+    if wanted is not None and wanted.isdisjoint(told) and identity.topic not in provider.obligatory:
+        reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {', '.join(told)}")
         return
     try:
         outcome = provider.transform(identity, reading.payload, listing.source)
         if outcome.ignored is not None:
             reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
             return
-        reading.subjects = subjects_of(outcome.changes)
-        _mean(reading, outcome.changes)
+        reading.subjects = subjects_of(outcome.changes, tenant=identity.tenant)
+        _mean(reading, outcome, wanted)
     except PayloadUnexpected as error:
         _misread(reading, error)
     except Exception as error:  # noqa: BLE001  # as above
@@ -157,8 +159,9 @@ def _misread(reading: Reading, error: PayloadUnexpected) -> None:
         reading.fail("payload_not_json", reading.not_json)
 
 
-def _mean(reading: Reading, changes: Sequence[Change]) -> None:
+def _mean(reading: Reading, outcome: Outcome, wanted: frozenset[str] | None) -> None:
     """Sort what is said into changes of records and demands, each checked."""
+    changes: Sequence[Change] = outcome.changes
     fallback = reading.occurred_at or reading.inbound.received_at
     if any(change.kind in DEMANDS for change in changes):
         reading.demands = tuple(
@@ -167,15 +170,33 @@ def _mean(reading: Reading, changes: Sequence[Change]) -> None:
             if change.kind in DEMANDS
         )
         changes = [change for change in changes if change.kind not in DEMANDS]
-    reading.changes = tuple(
-        record_change(
-            change,
-            account_id=reading.account_id,
-            provider=reading.provider,
-            tenant=reading.tenant,
-            version=_believed(change.version, reading.inbound) or fallback,
-        )
-        for change in changes
+    if outcome.problems or any(change.item is not None for change in changes):
+        _mean_items(reading, changes, outcome, wanted)
+        return
+    reading.changes = tuple(_checked(reading, change) for change in changes)
+
+
+def _mean_items(reading: Reading, changes: Sequence[Change], outcome: Outcome, wanted: frozenset[str] | None) -> None:
+    """Take in every item that can be read, and fail the message for the others: mended, a replay takes these in too.
+
+    What a replay finds taken in already it changes no more, for every record is guarded by its version.
+    """
+    read = read_items(changes, outcome.problems, wanted=wanted, check=lambda change: _checked(reading, change))
+    reading.changes = tuple(read.changes)
+    if read.problems:
+        reading.settle(MessageState.FAILED, "items_unexpected", Problem.told(read.problems))
+    elif not read.changes:
+        reading.settle(MessageState.IGNORED, "topic_not_wanted", "the source does not take what is told in it")
+
+
+def _checked(reading: Reading, change: Change) -> RecordChange:
+    fallback = reading.occurred_at or reading.inbound.received_at
+    return record_change(
+        change,
+        account_id=reading.account_id,
+        provider=reading.provider,
+        tenant=reading.tenant if change.item is None else clean_text(change.item.tenant),
+        version=_believed(change.version, reading.inbound) or fallback,
     )
 
 

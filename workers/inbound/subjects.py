@@ -17,10 +17,15 @@ REFERENCES: Final = (("customer_external_id", "user"), ("order_external_id", "or
 _USERS: Final = frozenset({"interaction", "erasure", "data_request"})
 
 
-def subjects_of(changes: Sequence[Change]) -> tuple[str, ...]:
-    """The subjects, each once."""
+TENANT: Final = "tenant"  # stands before a tenant that is an item's own, and not that of the message
+
+
+def subjects_of(changes: Sequence[Change], *, tenant: str) -> tuple[str, ...]:
+    """The subjects, each once, of a message of `tenant`."""
     found: dict[str, None] = {}
     for change in changes:
+        if change.item is not None and change.item.tenant != tenant:
+            found[subject(TENANT, change.item.tenant)] = None
         kind = "user" if change.kind in _USERS else change.kind
         if kind == INQUIRY:
             kind = str(change.fields["of"])

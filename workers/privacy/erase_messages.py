@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from shared.privacy import WHOLE_SHOP
-from workers.inbound.subjects import subject
+from workers.inbound.subjects import TENANT, subject
 
 _ERASE = """
 UPDATE messages SET body = NULL, headers = '{{}}', path = '', reason = NULL
@@ -20,14 +20,17 @@ WHERE id = ANY(ARRAY(
     ORDER BY id LIMIT :limit
 ))
 """
-_OF_SHOP = text(_ERASE.format(whose="tenant = :tenant"))
+# A message of several tenants has none of its own, and names them among its subjects: not with whom of each, so it is
+# emptied for a namesake as well.
+_OF_SHOP = text(_ERASE.format(whose="tenant = :tenant OR subjects @> ARRAY[CAST(:own AS text)]"))
 # One that could not be read says nothing of whom it is about, so it is searched for their ids as whole words. It may
 # hit another's message with the same number in it: a failed or ignored message, which is then no longer replayable.
 _OF_PERSON = text(
     _ERASE.format(
         whose="""
-        (tenant = :tenant AND subjects && CAST(:subjects AS text[]))
-        OR (tenant IN (:tenant, '') AND subjects = '{}' AND encode(body, 'escape') ~ :pattern)
+        ((tenant = :tenant OR subjects @> ARRAY[CAST(:own AS text)]) AND subjects && CAST(:subjects AS text[]))
+        OR (tenant IN (:tenant, '') AND (subjects = '{}' OR reason_code = 'items_unexpected')
+            AND encode(body, 'escape') ~ :pattern)
     """
     )
 )
@@ -36,6 +39,7 @@ _OF_PERSON = text(
 def erase_messages(connection: Connection, request: dict[str, Any], *, limit: int) -> int:
     """How many messages were emptied, at most `limit`."""
     values = {name: request[name] for name in ("account_id", "provider", "tenant")} | {"limit": limit}
+    values["own"] = subject(TENANT, request["tenant"])
     if request["subject"] == WHOLE_SHOP:
         return connection.execute(_OF_SHOP, values).rowcount
     ids = [request["subject"], *request["orders"]]

@@ -56,8 +56,10 @@ def test_a_genuine_request_is_told_whole(world: World) -> None:
         "tenant": "",
         "deliveryId": "sale-1",
         "occurredAt": None,
+        "problems": [],
         "changes": [
             {
+                "item": None,
                 "kind": "order",
                 "op": "upsert",
                 "externalId": str(2**62),
