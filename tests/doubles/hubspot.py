@@ -1,7 +1,8 @@
 """HubSpot's batch upsert of contacts: keeps contacts by e-mail, and refuses what HubSpot refuses.
 
-A wrong token, more than 100 inputs, the same id twice, a property that does not exist or a malformed address (of one
-contact alone: 207, of the whole batch when it cannot be read: 400), and more requests than the account may make.
+A wrong token, what is no JSON, more than 100 inputs, the same id twice, a property that does not exist or a malformed
+address (of one contact alone: 207, of the whole batch when it cannot be read: 400), and more requests than the account
+may make.
 """
 
 import re
@@ -45,12 +46,15 @@ class HubSpot(Served):
             if self.left <= 0:
                 return Reply(429, {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY"})
             self.left -= 1
+        if headers.get("content-type") != "application/json":
+            return _error(415, "UNSUPPORTED_MEDIA_TYPE")
         try:
             inputs = orjson.loads(body)["inputs"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            ids = [each["id"].lower() for each in inputs]
+            is_whole = all(each["idProperty"] == "email" and dict(each["properties"]) for each in inputs)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
             return _error(400, "VALIDATION_ERROR")
-        ids = [each["id"].lower() for each in inputs]
-        if not 0 < len(ids) <= 100 or len(set(ids)) < len(ids):
+        if not is_whole or not 0 < len(ids) <= 100 or len(set(ids)) < len(ids):
             return _error(400, "VALIDATION_ERROR")
         if any(set(each["properties"]) - self.properties for each in inputs):
             return _error(400, "VALIDATION_ERROR")  # the whole batch, as HubSpot does
@@ -63,10 +67,9 @@ class HubSpot(Served):
             category = "" if _EMAIL.fullmatch(email) else "VALIDATION_ERROR"
             category = "INTERNAL_ERROR" if email in self.busy else category
             if category:
-                context = {"ids": [each["id"]], "objectWriteTraceId": [each["objectWriteTraceId"]]}
+                context = {"ids": [each["id"]], "objectWriteTraceId": [each.get("objectWriteTraceId")]}
                 errors.append({"status": "error", "category": category, "context": context})
                 continue
-            assert each["idProperty"] == "email"
             contact = self.contacts.setdefault(email, {})
             contact.update(each["properties"])
             results.append({"id": str(len(self.contacts)), "properties": {"email": email}, "new": False})

@@ -24,6 +24,7 @@ class Fault:
     after: bool = False  # the API does what was asked, and then fails to say so
     silent: bool = False  # the connection is dropped without a word
     path: str = ""  # only a request whose path has this in it
+    method: str = ""  # only one with this method
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Served:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         fault = None
-        if self.faults and self.faults[0].path in request.path:
+        if self.faults and self.faults[0].path in request.path and self.faults[0].method in ("", request.method):
             fault = self.faults.popleft()
         reply = Reply(fault.status, headers=fault.headers) if fault else Reply()
         if fault is None or fault.after:

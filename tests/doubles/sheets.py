@@ -76,11 +76,12 @@ class Sheets(Served):
         return _error(400, "INVALID_ARGUMENT")
 
     def _append(self, rows: list[list[Any]], where: str, query: Mapping[str, str], body: bytes) -> Reply:
-        values = orjson.loads(body).get("values")
-        scalar = str | int | float | bool
-        if query.get("valueInputOption") != "RAW" or not values:
+        try:
+            values = orjson.loads(body)["values"]
+            is_plain = all(isinstance(cell, str | int | float | bool) for row in values for cell in row)
+        except (orjson.JSONDecodeError, KeyError, TypeError):
             return _error(400, "INVALID_ARGUMENT")
-        if not all(isinstance(cell, scalar) for row in values for cell in row):
+        if query.get("valueInputOption") != "RAW" or not values or not is_plain:
             return _error(400, "INVALID_ARGUMENT")
         rows.extend(values)
         return Reply(
@@ -95,13 +96,14 @@ class Sheets(Served):
             signed, _, signature = form["assertion"][0].rpartition(".")
             self.key.public_key().verify(_decoded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
             head, claims = (orjson.loads(_decoded(part)) for part in signed.split("."))
-        except (InvalidSignature, ValueError, KeyError):
+            mine = (head["alg"], claims["iss"], claims["scope"], claims["aud"])
+            since, until = float(claims["iat"]), float(claims["exp"])
+        except (InvalidSignature, ValueError, KeyError, TypeError):
             return Reply(400, {"error": "invalid_grant"})
         now = self.clock().timestamp()
-        mine = (head["alg"], claims["iss"], claims["scope"], claims["aud"])
-        if mine != ("RS256", self.email, _SCOPE, self.url("/token")) or not now - 300 < claims["iat"] <= now + 300:
+        if mine != ("RS256", self.email, _SCOPE, self.url("/token")) or not now - 300 < since <= now + 300:
             return Reply(400, {"error": "invalid_grant"})
-        if not claims["iat"] < claims["exp"] <= claims["iat"] + 3600:
+        if not since < until <= since + 3600:
             return Reply(400, {"error": "invalid_grant"})
         token = f"ya29.{next(self._numbers)}"
         self.tokens[token] = self.clock() + timedelta(seconds=3599)

@@ -109,15 +109,6 @@ class Shop:
         return self.webhook("customers/delete", {"id": last["id"]}, at=last["updated_at"])
 
 
-def robaws_webhook(*, path: str, secret: str, event: str, data: Mapping[str, Any], delivery_id: str) -> Webhook:
-    """The request that Robaws would send: `t` and the hex HMAC-SHA256 of `t.body`."""
-    body = json.dumps({"id": delivery_id, "event": event, "data": data}).encode()
-    stamp = str(int(time.time()))
-    digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    headers = {"Content-Type": "application/json", "Robaws-Signature": f"t={stamp},v1={digest}"}
-    return Webhook(f"/api/webhooks/{path}", headers, body, delivery_id)
-
-
 def post(url: str, webhooks: Sequence[Webhook], *, patience_seconds: float = 60.0) -> Report:
     """Post each in turn over one connection, again until it is accepted or the patience ends."""
     report = Report()

@@ -1,14 +1,16 @@
 """Amazon SNS as others meet it: certificates under a root of its own, topics, subscriptions and signed messages.
 
 Over real HTTP for what is asked of it (a certificate, its issuer's, a confirmation) and for what it posts. It refuses
-what the real one refuses: a certificate that is not there, another action, a token it did not give.
+what the real one refuses: a certificate that is not there, another action, a token it did not give or gave too long
+ago. It can be made to fail, and what it posts it tries again as SNS does: where the answer was none, a 429 or a 5xx.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import orjson
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -29,6 +32,8 @@ from shared.providers.contract import Refusal
 SINCE, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:simulated"
+RETRIES = 3
+TOKEN_LASTS = timedelta(days=3)
 ISSUER_URL = "http://crt.double.amazontrust.com/double.cer"
 
 
@@ -78,10 +83,12 @@ class Sns:
 
     url: str = ""
     secret: bytes = b"the key of SNS"
-    pending: dict[str, str] = field(default_factory=dict)  # token -> endpoint
+    pending: dict[str, tuple[str, datetime]] = field(default_factory=dict)  # token -> endpoint, and since when
     confirmed: list[str] = field(default_factory=list)  # endpoints
     asked: list[str] = field(default_factory=list)  # every path that was asked for
+    failures: deque[int] = field(default_factory=deque)  # statuses that the next are answered with
     is_down: bool = False
+    now: datetime | None = None  # None: no time passes, and no token ends
 
     def message(self, kind: str, **more: Any) -> bytes:
         """A signed message of the topic."""
@@ -92,15 +99,40 @@ class Sns:
     def subscribe(self, endpoint: str, *, at: datetime) -> bytes:
         """The message that asks `endpoint` whether it wants the topic's."""
         token = uuid4().hex * 2
-        self.pending[token] = endpoint
+        self.pending[token] = (endpoint, at)
         url = f"https://sns.{REGION}.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token={token}"
         return self.message(sns.SUBSCRIPTION, Token=token, SubscribeURL=url, Timestamp=to_json(at))
+
+    def publish(self, body: bytes) -> list[int]:
+        """Post a message to everyone who has confirmed; the last status of each, 0 where there was no answer."""
+        return [self.post(endpoint, body) for endpoint in self.confirmed]
+
+    def post(self, endpoint: str, body: bytes) -> int:
+        """Post a message, again where SNS would; the last status."""
+        message = orjson.loads(body)
+        headers = {
+            "Content-Type": "text/plain; charset=UTF-8",
+            "x-amz-sns-message-type": message["Type"],
+            "x-amz-sns-message-id": message["MessageId"],
+            "x-amz-sns-topic-arn": message["TopicArn"],
+        }
+        status = 0
+        for _ in range(1 + RETRIES):
+            try:
+                status = requests.post(endpoint, data=body, headers=headers, timeout=5).status_code
+            except requests.RequestException:
+                status = 0
+            if status and status != 429 and status < 500:
+                break
+        return status
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """What a GET of `path` brings."""
         self.asked.append(path)
         if self.is_down:
             return 503, b"down"
+        if self.failures:
+            return self.failures.popleft(), b"not now"
         parts = urlsplit(path)
         own = sns.certificate_url(REGION, key_of(self.secret).public_key())
         if parts.path == urlsplit(own).path:
@@ -110,8 +142,9 @@ class Sns:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if query.get("Action") != "ConfirmSubscription":
             return 403, b"<Error><Code>AccessDenied</Code></Error>"
-        endpoint = self.pending.get(query.get("Token", ""))
-        if endpoint is None or query.get("TopicArn") != TOPIC:
+        endpoint, since = self.pending.get(query.get("Token", ""), (None, SINCE))
+        is_over = self.now is not None and self.now > since + TOKEN_LASTS
+        if endpoint is None or is_over or query.get("TopicArn") != TOPIC:
             return 400, b"<ErrorResponse><Error><Code>InvalidParameter</Code></Error></ErrorResponse>"
         if endpoint not in self.confirmed:
             self.confirmed.append(endpoint)

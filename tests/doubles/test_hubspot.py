@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from tests.doubles.hubspot import PATH, HubSpot
+from tests.doubles.served import Fault
 
 
 def upsert(api: HubSpot, *inputs: dict[str, Any], token: str = "") -> requests.Response:
@@ -38,6 +39,36 @@ def test_a_batch_that_is_too_long_names_one_twice_or_has_an_unknown_property_is_
     with HubSpot() as api:
         assert upsert(api, *inputs).status_code == 400
         assert api.contacts == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b'{"inputs": [{}]}', "application/json", 400),
+        (
+            b'{"inputs": [{"id": "a@b.example", "idProperty": "phone", "properties": {"phone": "1"}}]}',
+            "application/json",
+            400,
+        ),
+        (b'{"inputs": []}', "text/plain", 415),
+    ],
+)
+def test_what_is_no_batch_is_refused(body: bytes, content_type: str, status: int):
+    with HubSpot() as api:
+        headers = {"Authorization": f"Bearer {api.token}", "Content-Type": content_type}
+        assert requests.post(api.url(PATH), body, headers=headers, timeout=5).status_code == status
+        assert api.contacts == {}
+
+
+def test_it_can_fail_before_and_after_the_deed():
+    with HubSpot() as api:
+        api.faults += [Fault(503), Fault(502, after=True)]
+        assert upsert(api, contact("a@b.example")).status_code == 503
+        assert api.contacts == {}
+        assert upsert(api, contact("a@b.example")).status_code == 502
+        assert list(api.contacts) == ["a@b.example"]
 
 
 def test_a_bad_contact_among_good_ones_is_named_in_a_207():

@@ -4,6 +4,7 @@ import pytest
 import requests
 
 from tests.doubles.manychat import TOKEN, ManyChat
+from tests.doubles.served import Fault
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,29 @@ def test_past_its_limit_it_says_how_long_to_wait():
         url = api.url("/fb/subscriber/getInfo?subscriber_id=1")
         answer = requests.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/fb/subscriber/getInfo?subscriber_id=1"),
+        ("GET", "/fb/subscriber/list"),
+        ("GET", "/fb/subscriber/getInfo"),
+    ],
+)
+def test_what_it_has_not_is_refused(method: str, path: str):
+    with ManyChat() as api:
+        api.subscribe("1")
+        answer = requests.request(method, api.url(path), headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
+        assert (answer.status_code >= 400, answer.json()["status"]) == (True, "error")
+
+
+def test_it_tells_of_a_subscriber_as_he_is_now_and_can_be_made_to_fail():
+    with ManyChat() as api:
+        api.subscribe("1")
+        api.subscribe("1", last_name="Ångström")
+        api.faults.append(Fault(500))
+        url = api.url("/fb/subscriber/getInfo?subscriber_id=1")
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert requests.get(url, headers=headers, timeout=5).status_code == 500
+        assert requests.get(url, headers=headers, timeout=5).json()["data"]["last_name"] == "Ångström"

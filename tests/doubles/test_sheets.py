@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.clock import utc_now
 from shared.destinations.google_account import account_of, token_request
+from tests.doubles.served import Fault
 from tests.doubles.sheets import SPREADSHEET, Sheets
 
 NOW = utc_now()
@@ -56,6 +57,23 @@ def test_rows_are_kept_raw_and_only_for_a_token_that_lives(api: Sheets):
     api.tokens[token] = NOW
     assert append(api, [["d2"]], token=token).status_code == 401
     assert len(api.sheets["Users"]) == 2
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"values": 7}', b'{"values": [7]}', b"{}"])
+def test_what_are_no_rows_is_refused(api: Sheets, body: bytes):
+    token = exchange(api).json()["access_token"]
+    url = api.url(f"/v4/spreadsheets/{SPREADSHEET}/values/Users%21A%3AC:append?valueInputOption=RAW")
+    assert requests.post(url, body, headers={"Authorization": f"Bearer {token}"}, timeout=5).status_code == 400
+    assert len(api.sheets["Users"]) == 1
+
+
+def test_an_append_that_was_not_answered_is_there_all_the_same(api: Sheets):
+    token = exchange(api).json()["access_token"]
+    api.faults += [Fault(503), Fault(silent=True, after=True)]
+    assert append(api, [["d1"]], token=token).status_code == 503
+    with pytest.raises(requests.ConnectionError):
+        append(api, [["d1"]], token=token)
+    assert api.sheets["Users"][1:] == [["d1"]]
 
 
 def test_the_quota_of_a_minute_is_kept(api: Sheets):

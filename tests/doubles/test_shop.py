@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.doubles.shop import Load, Shop, post, robaws_webhook
+from tests.doubles.shop import Load, Shop, post
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,13 +59,6 @@ def test_a_webhook_is_signed_over_its_raw_body_and_has_an_id_of_its_own(shop: Sh
     assert first.headers["X-Shopify-Topic"] == "customers/create"
     assert first.delivery_id != second.delivery_id
     assert json.loads(second.body)["updated_at"] > json.loads(first.body)["updated_at"]
-
-
-def test_a_robaws_webhook_signs_its_instant_with_its_body() -> None:
-    webhook = robaws_webhook(path="robaws", secret="hush", event="client.created", data={"id": 1}, delivery_id="d")
-    stamp, _, signature = webhook.headers["Robaws-Signature"].partition(",v1=")
-    signed = stamp.removeprefix("t=").encode() + b"." + webhook.body
-    assert signature == hmac.new(b"hush", signed, hashlib.sha256).hexdigest()
 
 
 def test_a_503_is_tried_again_with_the_same_id_and_a_401_is_not(shop: Shop, url: str, handler: type[_Handler]) -> None:

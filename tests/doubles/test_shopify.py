@@ -1,5 +1,8 @@
 """The double of Shopify refuses what Shopify refuses."""
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -7,8 +10,10 @@ from typing import Any
 import pytest
 import requests
 
+from tests.doubles.served import Fault
 from tests.doubles.shopify import Shop, Shopify
 from tests.doubles.shopify.order import PLACED
+from tests.doubles.test_robaws import Receiver
 
 CREATE = (
     "mutation($topic: T!, $sub: S!) { webhookSubscriptionCreate(topic: $topic, webhookSubscription: $sub) "
@@ -120,6 +125,24 @@ def test_a_registration_that_cannot_be_is_refused(
     shop.subscribe("ORDERS_UPDATED", "https://hooks.example.com")
     assert problem in ask(shopify, CREATE, topic=topic, sub={"uri": uri}).text
     assert len(shop.subscriptions) == 1
+
+
+def test_a_webhook_goes_to_who_is_registered_for_its_topic_signed_over_its_body(shopify: Shopify, shop: Shop) -> None:
+    with Receiver() as receiver:
+        shop.subscribe("ORDERS_EDITED", receiver.url("/here"))
+        shop.subscribe("ORDERS_PAID", receiver.url("/there"))
+        receiver.faults.append(Fault(503))
+        assert [shop.tell("orders/edited", {"id": 1}), shop.tell("orders/edited", {"id": 2})] == [[503], [200]]
+        assert shop.tell("orders/create", {"id": 3}) == []
+    first, second = receiver.asked
+    assert {first.path, second.path} == {"/here"}
+    assert first.headers["x-shopify-webhook-id"] != second.headers["x-shopify-webhook-id"]
+    digest = hmac.new(shop.secret.encode(), second.body, hashlib.sha256).digest()
+    assert second.headers["x-shopify-hmac-sha256"] == base64.b64encode(digest).decode()
+    assert (second.headers["x-shopify-topic"], second.headers["x-shopify-shop-domain"]) == (
+        "orders/edited",
+        shop.domain,
+    )
 
 
 def test_it_can_be_made_to_fail(shopify: Shopify) -> None:

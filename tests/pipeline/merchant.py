@@ -58,9 +58,8 @@ class Merchant:
                 self.stack.ring,
                 account_id=self.account_id,
                 provider=provider,
-                path=f"{self.slug}-{provider}",
                 now=utc_now(),
-                **values,
+                **{"path": f"{self.slug}-{provider}", **values},
             )
             if shop:
                 integrations.create(

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.doubles.crm import Crm
-from tests.doubles.shop import Shop, Webhook, post, robaws_webhook
+from tests.doubles.robaws import robaws_webhook
+from tests.doubles.shop import Shop, Webhook, post
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.waiting import until
 

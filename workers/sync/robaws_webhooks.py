@@ -9,6 +9,7 @@ Source: Robaws' support article on webhooks, read 2026-11.
 
 import base64
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from workers.sync.job import Job
 from workers.sync.upstream import UpstreamFailed
 
 OVERLAP_SECONDS = 86_400.0  # what the old endpoint still sends
+PAGE = 100  # the most that Robaws lists at once
 
 
 def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
@@ -74,9 +76,17 @@ def _make(job: Job, address: str, wanted: Sequence[str]) -> str:
 
 
 def _listed(job: Job) -> list[Mapping[str, Any]]:
-    answer = _call(job, "webhooks.list", "GET", "")
-    found = answer.get("items") if isinstance(answer, dict) else answer
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    """Every endpoint, page by page; one that knows of no pages gives the same again, which ends it too."""
+    listed: dict[str, Mapping[str, Any]] = {}
+    for page in count():
+        answer = _call(job, "webhooks.list", "GET", f"?page={page}&size={PAGE}")
+        found = answer.get("items") if isinstance(answer, dict) else answer
+        items = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        new = {str(one.get("id")): one for one in items if str(one.get("id")) not in listed}
+        listed |= new
+        if not new or len(items) < PAGE:
+            break
+    return list(listed.values())
 
 
 def _call(

@@ -1,87 +1,39 @@
 """Robaws' endpoint and a Facebook page are registered and kept; for the others a person is told what to enter."""
 
-import base64
-import hashlib
-import hmac
-import itertools
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, Response, request
+import requests
 from sqlalchemy import text
-from werkzeug.serving import make_server
 
 from shared import connections, sources
 from shared.db.engine import transaction
 from shared.providers.registry import PROVIDERS
 from shared.registrations import list_registrations
 from shared.upstream_work import Kind
+from tests.doubles.facebook import Facebook
+from tests.doubles.robaws import Robaws
+from tests.doubles.served import Fault, Served
+from tests.pipeline.waiting import until
 from tests.workers.sync.conftest import Rig
+from workers.inbound.drain import drain
 from workers.sync.facebook_webhooks import FIELDS
 
 
-class Upstreams:
-    """Robaws and Facebook's Graph API: stateful, and as strict about who asks as they are."""
-
-    def __init__(self) -> None:
-        self.endpoints: list[dict[str, Any]] = []
-        self.subscribed: set[str] = set()
-        self.calls: list[str] = []
-        self.numbers = itertools.count(1)
-        app = Flask("upstreams")
-        app.add_url_rule("/api/v2/webhook-endpoints", view_func=self._endpoints, methods=["GET", "POST"])
-        app.add_url_rule("/api/v2/webhook-endpoints/<id>", view_func=self._endpoint, methods=["DELETE"])
-        app.add_url_rule("/<page>/subscribed_apps", view_func=self._page, methods=["GET", "POST"])
-        self.app = app
-
-    def _refused(self) -> Response | None:
-        self.calls.append(request.method)
-        wanted = base64.b64encode(b"key:secret").decode()
-        return None if request.headers.get("Authorization") == f"Basic {wanted}" else Response("{}", 401)
-
-    def _endpoints(self) -> Any:
-        if refused := self._refused():
-            return refused
-        if request.method == "GET":
-            return {"items": [{key: one[key] for key in ("id", "url", "events")} for one in self.endpoints]}
-        asked = request.get_json()
-        made = {"id": str(next(self.numbers)), **asked, "secret": f"told-once-{len(self.calls)}"}
-        self.endpoints.append(made)
-        return made, 201
-
-    def _endpoint(self, id: str) -> Any:  # noqa: A002  # the path's own word
-        if refused := self._refused():
-            return refused
-        self.endpoints = [one for one in self.endpoints if one["id"] != id]
-        return Response("", 204)
-
-    def _page(self, page: str) -> Any:
-        self.calls.append(request.method)
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        proof = hmac.new(b"app-secret", token.encode(), hashlib.sha256).hexdigest()
-        if page != "1001" or token != "page-token" or request.args.get("appsecret_proof") != proof:
-            return {"error": {"message": "Invalid appsecret_proof"}}, 400
-        if request.method == "POST":
-            self.subscribed = set(request.form["subscribed_fields"].split(","))
-            return {"success": True}
-        return {"data": [{"id": "7", "subscribed_fields": sorted(self.subscribed)}] if self.subscribed else []}
+@pytest.fixture
+def robaws(rig: Rig) -> Iterator[Robaws]:
+    with Robaws() as made:
+        rig.set(robaws_url=made.url())
+        yield made
 
 
 @pytest.fixture
-def upstreams(rig: Rig) -> Iterator[Upstreams]:
-    made = Upstreams()
-    server = make_server("127.0.0.1", 0, made.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.port}"
-    rig.set(robaws_url=url, facebook_url=url)
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+def facebook(rig: Rig) -> Iterator[Facebook]:
+    with Facebook() as made:
+        rig.set(facebook_url=made.url())
+        yield made
 
 
 SETTINGS: dict[str, dict[str, Any]] = {"amazon": {"topicArns": ["arn:aws:sns:eu-west-1:123456789012:orders"]}}
@@ -126,69 +78,123 @@ def states(rig: Rig) -> dict[str, tuple[str, str | None, int]]:
 
 
 ROBAWS = {"api_key": "key", "api_secret": "secret"}
+HERE = "http://127.0.0.1:61001/api/webhooks/robaws"
 
 
-def test_robaws_endpoint_is_made_once_and_its_secret_becomes_the_sources_newest(rig: Rig, upstreams: Upstreams) -> None:
+def asked(double: Served) -> list[str]:
+    """What was asked since the last time, by method."""
+    methods = [one.method for one in double.asked]
+    double.asked.clear()
+    return methods
+
+
+def test_robaws_endpoint_is_made_once_and_its_secret_becomes_the_sources_newest(rig: Rig, robaws: Robaws) -> None:
     connect(rig, "robaws", "acme", "old", ROBAWS)
     assert rig.do(Kind.REGISTRATION)["state"] == "done"
-    [endpoint] = upstreams.endpoints
-    assert endpoint["url"] == "http://127.0.0.1:61001/api/webhooks/robaws"
-    assert set(endpoint["events"]) == set(PROVIDERS["robaws"].topics)
-    assert secrets(rig) == [endpoint["secret"].encode(), b"old"]
-    assert set(states(rig).values()) == {("registered", endpoint["id"], 0)}
-    upstreams.calls.clear()
+    [endpoint] = robaws.endpoints
+    assert endpoint.url == HERE
+    assert set(endpoint.events) == set(PROVIDERS["robaws"].topics)
+    assert secrets(rig) == [endpoint.secret.encode(), b"old"]
+    assert set(states(rig).values()) == {("registered", endpoint.id, 0)}
+    assert asked(robaws) == ["GET", "POST"]
     rig.do(Kind.REGISTRATION)
-    assert upstreams.calls == ["GET"]
+    assert asked(robaws) == ["GET"]
 
 
-def test_an_endpoint_asks_for_what_its_source_takes_and_no_more(rig: Rig, upstreams: Upstreams) -> None:
+def test_an_endpoint_asks_for_what_its_source_takes_and_no_more(rig: Rig, robaws: Robaws) -> None:
     connect(rig, "robaws", "acme", "old", ROBAWS)
     with transaction(rig.context.engine) as connection:
         connection.execute(text("UPDATE sources SET allowed_topics = ARRAY['article.created', 'article.updated']"))
     rig.do(Kind.REGISTRATION)
-    [endpoint] = upstreams.endpoints
-    assert endpoint["events"] == ["article.created", "article.updated"] == sorted(states(rig))
+    [endpoint] = robaws.endpoints
+    assert endpoint.events == ["article.created", "article.updated"] == sorted(states(rig))
 
 
-def test_an_endpoint_whose_secret_nobody_knows_is_made_anew(rig: Rig, upstreams: Upstreams) -> None:
+def test_an_endpoint_whose_secret_nobody_knows_is_made_anew_however_many_others_there_are(
+    rig: Rig, robaws: Robaws
+) -> None:
     connect(rig, "robaws", "acme", "old", ROBAWS)
-    lost = {"id": "99", "url": "http://127.0.0.1:61001/api/webhooks/robaws", "events": [], "secret": "?"}
-    other = {"id": "98", "url": "https://elsewhere.example", "events": [], "secret": "?"}
-    upstreams.endpoints += [lost, other]
+    for number in range(150):
+        robaws.make(f"https://elsewhere.example/{number}", ["client.created"])
+    lost = robaws.make(HERE, ["client.created"])
     rig.do(Kind.REGISTRATION)
-    assert [one["id"] for one in upstreams.endpoints] == ["98", "1"]
+    assert lost not in robaws.endpoints
+    assert [one.url for one in robaws.endpoints].count(HERE) == 1
+    assert len(robaws.endpoints) == 151
+    asked(robaws)
+    rig.do(Kind.REGISTRATION)
+    assert asked(robaws) == ["GET", "GET"]
 
 
-def test_a_suspended_endpoint_is_put_back_with_an_alert(rig: Rig, upstreams: Upstreams) -> None:
+def test_an_endpoint_whose_making_was_not_answered_is_made_anew(rig: Rig, robaws: Robaws) -> None:
+    connect(rig, "robaws", "acme", "old", ROBAWS)
+    robaws.faults.append(Fault(500, after=True, method="POST"))
+    failed = rig.do(Kind.REGISTRATION)
+    assert (failed["error_code"], asked(robaws)) == ("server_error", ["GET", "POST"])
+    rig.now = failed["due_at"]
+    rig.run()
+    [endpoint] = robaws.endpoints
+    assert secrets(rig)[0] == endpoint.secret.encode()
+
+
+def test_a_suspended_endpoint_is_put_back_with_an_alert(rig: Rig, robaws: Robaws) -> None:
     connect(rig, "robaws", "acme", "old", ROBAWS)
     rig.do(Kind.REGISTRATION)
-    upstreams.endpoints.clear()
+    robaws.suspend(robaws.endpoints[0])
     rig.forward(hours=25)
     rig.run()
-    assert len(upstreams.endpoints) == 1
+    assert len(robaws.endpoints) == 1
     assert {drops for _, _, drops in states(rig).values()} == {1}
     assert [row["kind"] for row in rig.rows("SELECT kind FROM alerts")] == ["registration.dropped"]
 
 
-def test_wrong_credentials_end_it(rig: Rig, upstreams: Upstreams) -> None:
-    connect(rig, "robaws", "acme", "old", {"api_key": "key", "api_secret": "wrong"})
+@pytest.mark.parametrize("pair", [("key", "wrong"), ("member", "member-secret")])
+def test_wrong_credentials_end_it(rig: Rig, robaws: Robaws, pair: tuple[str, str]) -> None:
+    connect(rig, "robaws", "acme", "old", dict(zip(("api_key", "api_secret"), pair, strict=True)))
     assert rig.do(Kind.REGISTRATION)["error_code"] == "denied"
-    connect_without = rig.rows("SELECT message FROM alerts")
-    assert "wrong" not in str(connect_without)
-    assert upstreams.calls == ["GET"]
+    assert pair[1] not in str(rig.rows("SELECT message FROM alerts"))
+    assert asked(robaws) == ["GET"]
 
 
-def test_a_facebook_page_subscribes_what_it_did_not_and_keeps_what_it_did(rig: Rig, upstreams: Upstreams) -> None:
+def test_what_robaws_asks_us_to_wait_is_waited(rig: Rig, robaws: Robaws) -> None:
+    connect(rig, "robaws", "acme", "old", ROBAWS)
+    robaws.left = 0
+    failed = rig.do(Kind.REGISTRATION)
+    assert failed["error_code"] == "too_many_requests"
+    assert (failed["due_at"] - rig.now).total_seconds() >= 30
+    assert asked(robaws) == ["GET"]
+
+
+def test_what_is_registered_is_posted_signed_and_becomes_records_and_events(served: Rig, robaws: Robaws) -> None:
+    connect(served, "robaws", "acme", "old", ROBAWS)
+    served.do(Kind.REGISTRATION)
+    client = robaws.add_client(name="Lindenhof BV", email="zoe@lindenhof.example")
+    robaws.change_client(client, email="new@lindenhof.example")
+    article = robaws.add_article(stock=40)
+    robaws.count_stock(article, 39)
+    # The source and its secret are known within a second: then what is unsigned is refused (401), and not lost (404).
+    until(lambda: requests.post(robaws.endpoints[0].url, b"{}", timeout=5).status_code == 401, what="the source")
+    assert robaws.post()
+    for shard in range(4):
+        drain(served.context, shard, clock=lambda: served.now)
+    [user], [kept] = served.rows("SELECT * FROM users"), served.rows("SELECT * FROM articles")
+    assert (user["external_id"], user["email"]) == (client, "new@lindenhof.example")
+    assert (kept["external_id"], kept["stock"]) == (article, 39)
+    told = [row["type"] for row in served.rows("SELECT type FROM events ORDER BY id")]
+    assert told == ["user.created", "user.updated", "article.created", "article.updated"]
+
+
+def test_a_facebook_page_subscribes_what_it_did_not_and_keeps_what_it_did(rig: Rig, facebook: Facebook) -> None:
     connect(rig, "facebook", "1001", "app-secret", {"page_token": "page-token"})
-    upstreams.subscribed = {"leadgen"}
+    facebook.subscribed = {"leadgen"}
     assert rig.do(Kind.REGISTRATION)["state"] == "done"
-    assert upstreams.subscribed == {"leadgen", *FIELDS}
+    assert facebook.subscribed == {"leadgen", *FIELDS}
     assert states(rig)["messages"] == ("registered", "1001", 0)
     assert states(rig)["callback"][0] == "by_hand"
-    upstreams.calls.clear()
+    asked(facebook)
     rig.do(Kind.REGISTRATION)
-    assert upstreams.calls == ["GET"]
-    upstreams.subscribed = set()
+    assert asked(facebook) == ["GET"]
+    facebook.subscribed = set()
     rig.do(Kind.REGISTRATION)
     assert states(rig)["messages"] == ("registered", "1001", 1)
 
