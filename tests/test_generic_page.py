@@ -34,6 +34,16 @@ def test_it_names_every_kind_of_record() -> None:
     assert set(re.findall(r"`(\w+)`", line)) == set(KINDS) | {"kind"}
 
 
+def test_it_names_every_event_of_every_kind() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`[\w.]+`(?:, )?)+) \|$", PAGE, re.MULTILINE))
+    parts_of_a_user = {"tag.added", "tag.removed", "customfield.updated"}
+    assert {kind: set(re.findall(r"[\w.]+", events)) for kind, events in rows.items()} == {
+        name: {kind.created, kind.updated, kind.deleted, *(one.event_type for one in kind.transitions)} - {None}
+        | (parts_of_a_user if name == "user" else set())
+        for name, kind in KINDS.items()
+    }
+
+
 def test_its_settings_are_in_order() -> None:
     examples = [json.loads(example) for example in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
     assert [check_settings(example) for example in examples] == [[], []]

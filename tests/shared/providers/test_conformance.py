@@ -1,5 +1,6 @@
 """What every provider must do; a line of the registry enrols it here."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.errors import PayloadUnexpected
 from shared.providers import samples
-from shared.providers.contract import Headers, Request
+from shared.providers.contract import Evidence, Headers, Refusal, Reply, Request
 from shared.providers.registry import PROVIDERS
 from tests.shared.providers.acting import CASES, NOW, OTHER, SECRET, Actor, actor, is_timed, signature_header
 
@@ -149,6 +150,37 @@ def test_any_signature_header_is_judged_and_never_raises(data):
     if name == signature_header(act, sample):
         assert refusal is not None
         assert refusal.status == 401
+
+
+@given(data=st.data())
+def test_whatever_is_posted_by_who_has_no_secret_is_refused_and_never_raises(data):
+    act = actor(data.draw(st.sampled_from(sorted(CASES))))
+    genuine = act.request(act.sample())
+    names = st.sampled_from([name for name, _ in genuine.headers.pairs()] or ["x"]) | st.text(max_size=12)
+    values = st.text(max_size=40) | st.sampled_from(["t=1,v1=aa", "v1,AAAA", "sha256=00", "Basic eDp5", "Bearer x"])
+    request = Request(
+        method=data.draw(st.sampled_from(["POST", "PUT", "GET", "BREW"])),
+        path=data.draw(
+            st.sampled_from([genuine.path, "/", "/api/webhooks/x/storefront/v4/order//"]) | st.text(max_size=20)
+        ),
+        headers=Headers(data.draw(st.lists(st.tuples(names, values), max_size=6))),
+        body=data.draw(st.sampled_from([genuine.body, b"", b"{}"]) | st.binary(max_size=60)),
+        query=data.draw(st.dictionaries(st.sampled_from(["hub.mode", "hub.challenge", "a"]), values, max_size=3)),
+        url=data.draw(st.sampled_from([genuine.url, ""]) | st.text(max_size=20)),
+        remote_addr=data.draw(st.sampled_from(["", "127.0.0.1", "::1", "nowhere"])),
+    )
+    if not act.signs_inside or request.body != genuine.body:  # of these the body alone is the proof
+        refusal = act.verify(request)
+        assert refusal is not None
+        assert refusal.status in (401, 403)
+    assert isinstance(act.provider.route(request, act.source), str)
+    if act.provider.challenge is not None:
+        assert isinstance(act.provider.challenge(request, act.source, Evidence(NOW)), Reply | Refusal | None)
+    if act.provider.decode is not None:
+        with suppress(PayloadUnexpected):
+            act.provider.decode(request, act.source)
+    if act.provider.reply is not None:
+        assert isinstance(act.provider.reply(request, act.source, "id"), Reply | None)
 
 
 @given(body=st.binary(max_size=400))

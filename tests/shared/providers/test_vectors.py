@@ -47,6 +47,12 @@ def test_the_schemes_are_those_of_the_registry():
         assert settings.get("preset", "hmac") in PRESETS
 
 
+def test_every_published_vector_is_claimed():
+    everything = json.loads((FOLDER / "vectors.json").read_text())
+    assert len(vectors()) == len(everything["http"]) == 47
+    assert set(everything) >= {"http", "shopify_oauth"}  # the others' own test has them: tests/web/test_shopify.py
+
+
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["name"])
 def test_a_public_vector_is_judged_as_published(vector):
     name, settings = SCHEMES[vector["scheme"]]
