@@ -27,6 +27,7 @@ from workers.inbound.guard import Applied, Effect
 from workers.inbound.inquiries import ask_inquiries
 from workers.inbound.listings import load_listings
 from workers.inbound.origin import Origin
+from workers.inbound.parts import with_parts
 from workers.inbound.poison import describe, is_poison
 from workers.inbound.reading import Inbound, Reading, identify, transform
 from workers.inbound.record_events import drafts
@@ -146,9 +147,7 @@ def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
         mine = [next(applied) for _ in reading.changes]
         origin = _origin(reading)
         told = [
-            event
-            for change, one in zip(reading.changes, mine, strict=True)
-            for event in drafts(change.kind, one, origin)
+            event for change, one in with_parts(reading.changes, mine) for event in drafts(change.kind, one, origin)
         ]
         events += told
         reading.events_count = len(told)

@@ -1,10 +1,11 @@
 """Shopify's customers: create, update, delete, merge, and consent to marketing.
 
-Comes in: the body of a customers topic. Comes out: changes of one user. Pure.
+Comes in: the body of a customers topic. Comes out: changes of one user; consent is one of its own, wherever it stands.
+Pure.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 from shared.errors import PayloadUnexpected
 from shared.providers import reading
@@ -17,16 +18,24 @@ from shared.providers.shopify.resource import Body
 _SNAPSHOT_ONLY = ("created_at", "updated_at", "email", "first_name", "last_name", "default_address")
 # What has a column of ours; all else is kept under attributes.
 _MAPPED = frozenset(
-    ("id", "admin_graphql_api_id", "email", "phone", "first_name", "last_name", "updated_at", "tags", "default_address")
+    """id admin_graphql_api_id email phone first_name last_name updated_at tags default_address
+    email_marketing_consent sms_marketing_consent""".split()  # noqa: SIM905  # shorter than a name a line
 )
+_CHANNELS: Final = ("email", "sms")
 
 
 def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
-    """The user as it is now."""
+    """The user as it is now, and the consent that an older body has within it: until API version 2024-10."""
     del identity, source
     customer_id = resource.identifier(body, "Customer")
     version = reading.instant(body, "updated_at")
-    return Outcome(changes=(Change("user", "upsert", customer_id, version, _fields(body)),))
+    # Only where the body speaks of it: its absence says nothing.
+    consents = [
+        _consent_change(customer_id, channel, consent, otherwise=version)
+        for channel in _CHANNELS
+        if (consent := reading.optional_object(body, _name(channel))) is not None and consent.get("state") is not None
+    ]
+    return Outcome(changes=(Change("user", "upsert", customer_id, version, _fields(body)), *consents))
 
 
 def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
@@ -72,15 +81,29 @@ def sms_consent(body: Body, identity: Identity, source: Source) -> Outcome:
 
 def _consent(body: Body, identity: Identity, *, channel: str, id_name: str) -> Outcome:
     customer_id = reading.identifier(body, id_name)
-    name = f"{channel}_marketing_consent"
     # The topic is unsigned: an older snapshot, which has consent in it, must not count as consent of now.
     if found := [field for field in _SNAPSHOT_ONLY if field in body]:
         raise PayloadUnexpected(f"a consent does not carry {found[0]}")
-    consent = reading.as_object(body.get(name), name)
-    fields: dict[str, JSON] = {"opt_ins": {channel: reading.text(consent, "state") == "subscribed"}}
-    version = reading.optional_instant(consent, "consent_updated_at") or identity.occurred_at
-    # Told beside the customer's own webhooks, in no order: a part with a clock of its own.
-    return Outcome(changes=(Change("user", "upsert", customer_id, version, fields, part=f"{channel}_consent"),))
+    consent = reading.as_object(body.get(_name(channel)), _name(channel))
+    return Outcome(changes=(_consent_change(customer_id, channel, consent, otherwise=identity.occurred_at),))
+
+
+def _consent_change(customer_id: str, channel: str, consent: Body, *, otherwise: datetime | None) -> Change:
+    """Consent as of when it was given or withdrawn: a part of the user with a clock of its own.
+
+    A customer's webhooks and the consent's own come in no order. By the customer's clock a late one of the former would
+    bring back a consent that was withdrawn since.
+    """
+    fields: dict[str, JSON] = {
+        "opt_ins": {channel: reading.text(consent, "state") == "subscribed"},
+        "attributes": {_name(channel): reading.with_text_ids(dict(consent))},
+    }
+    version = reading.optional_instant(consent, "consent_updated_at") or otherwise
+    return Change("user", "upsert", customer_id, version, fields, part=f"{channel}_consent")
+
+
+def _name(channel: str) -> str:
+    return f"{channel}_marketing_consent"
 
 
 def _fields(body: Body) -> dict[str, JSON]:
@@ -94,23 +117,11 @@ def _fields(body: Body) -> dict[str, JSON]:
         default = reading.optional_object(body, "default_address")
         own = reading.optional_text(body, "phone")
         fields["phone"] = own or (reading.optional_text(default, "phone") if default else None)
-    if opt_ins := _opt_ins(body):
-        fields["opt_ins"] = opt_ins
     return fields
 
 
 def _default_address(body: Body, name: str) -> dict[str, str | None] | None:
     return resource.address(reading.optional_object(body, name))
-
-
-def _opt_ins(body: Mapping[str, Any]) -> dict[str, bool]:
-    """Consent by channel, only where the body speaks of it: its absence says nothing."""
-    opt_ins = {}
-    for channel in ("email", "sms"):
-        consent = reading.optional_object(body, f"{channel}_marketing_consent")
-        if consent is not None:
-            opt_ins[channel] = reading.optional_text(consent, "state") == "subscribed"
-    return opt_ins
 
 
 _PLAIN: Final[resource.Table] = {

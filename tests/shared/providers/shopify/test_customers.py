@@ -31,10 +31,29 @@ def test_what_a_newer_body_does_not_say_is_left_alone():
 
 
 def test_an_older_body_carries_tags_and_consent():
-    fields = change("customers/update", stored("customers/update--2024-10")).fields
-    assert [tag["name"] for tag in fields["tags"]] == ["vip", "Frühjahr 2024"]
-    assert fields["opt_ins"] == {"email": True, "sms": False}
-    assert fields["attributes"]["last_order_id"] == "9007199254760000777"
+    whole, email, sms = outcome("customers/update", stored("customers/update--2024-10")).changes
+    assert [tag["name"] for tag in whole.fields["tags"]] == ["vip", "Frühjahr 2024"]
+    assert whole.fields["attributes"]["last_order_id"] == "9007199254760000777"
+    assert (email.fields["opt_ins"], sms.fields["opt_ins"]) == ({"email": True}, {"sms": False})
+
+
+def test_consent_within_a_customer_is_as_old_as_it_is_and_no_part_of_the_customers_own_state():
+    body = stored("customers/update--2024-10")
+    body["email_marketing_consent"] |= {"consent_updated_at": "2026-10-01T10:00:00Z"}
+    body["sms_marketing_consent"] = {"state": "subscribed", "consent_updated_at": None}
+    whole, email, sms = outcome("customers/update", body).changes
+    assert whole.part is None
+    assert not {"opt_ins", "email_marketing_consent"} & {*whole.fields, *whole.fields["attributes"]}
+    assert (email.part, email.version) == ("email_consent", datetime(2026, 10, 1, 10, tzinfo=UTC))
+    # One that does not say when counts from the customer's own instant.
+    assert (sms.part, sms.version) == ("sms_consent", whole.version)
+
+
+@pytest.mark.parametrize("consent", [None, {}, {"state": None}])
+def test_consent_that_a_customer_does_not_speak_of_is_left_alone(consent):
+    body = stored("customers/update") | {"email_marketing_consent": consent}
+    [found] = outcome("customers/update", body).changes
+    assert found.part is None
 
 
 def test_a_deletion_is_a_tombstone_as_of_when_it_was_triggered():
@@ -65,13 +84,15 @@ def test_fields_that_a_subscription_does_not_ask_for_are_left_alone():
 def test_consent_is_a_part_of_the_user_with_the_instant_it_was_given():
     found = change(CONSENT, stored(CONSENT))
     assert (found.kind, found.external_id, found.part) == ("user", "7230000000000000732", "email_consent")
-    assert found.fields == {"opt_ins": {"email": True}}
+    assert found.fields["opt_ins"] == {"email": True}
     assert found.version == datetime(2026, 11, 5, 3, 12, 30, tzinfo=UTC)
+    # How it was given has no field of ours.
+    assert found.fields["attributes"]["email_marketing_consent"]["opt_in_level"] == "single_opt_in"
 
 
 def test_consent_without_an_instant_counts_from_when_it_was_triggered():
     found = change(CONSENT, stored(f"{CONSENT}--withdrawn"))
-    assert (found.fields, found.version) == ({"opt_ins": {"email": False}}, ACT.sample().now)
+    assert (found.fields["opt_ins"], found.version) == ({"email": False}, ACT.sample().now)
 
 
 @pytest.mark.parametrize("state", ["not_subscribed", "pending", "unsubscribed", "redacted", "invalid"])
@@ -79,7 +100,7 @@ def test_whatever_is_not_subscribed_is_no_consent(state):
     body = stored("customers_marketing_consent/update")
     body["sms_marketing_consent"]["state"] = state
     found = change("customers_marketing_consent/update", body)
-    assert (found.fields, found.part) == ({"opt_ins": {"sms": False}}, "sms_consent")
+    assert (found.fields["opt_ins"], found.part) == ({"sms": False}, "sms_consent")
 
 
 def test_of_a_merge_the_customer_that_is_given_up_is_deleted():
