@@ -75,7 +75,7 @@ STAGES: Final = (
         "productVariants",
         f"""query Variants($after: String) {{
   productVariants(first: 100, after: $after, sortKey: ID) {{ {_PAGE}
-    nodes {{ id title sku barcode price compareAtPrice inventoryQuantity updatedAt product {{ id }}
+    nodes {{ id title position sku barcode price compareAtPrice inventoryQuantity updatedAt product {{ id }}
       inventoryItem {{ id tracked inventoryLevels(first: 5) {{ {_LEVELS} }} }} }} }}
 }}""",
         Inner(

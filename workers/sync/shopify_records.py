@@ -1,8 +1,9 @@
 """The reconciliation: what a sync has read, as changes of our records, in the very words of the webhooks.
 
 Comes in: the nodes that were read. Left behind: records and events, in the caller's transaction; a webhook that came
-meanwhile is newer and wins. What is known already changes nothing and tells nobody; what no record can hold is left out
-and named.
+meanwhile is newer and wins. What is known already changes nothing and tells nobody: so whatever a webhook's reading
+does to a value, blanks become null for one, is done here too. What no record can hold is left out and named. A process
+that dies in the middle leaves nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from sqlalchemy import Connection, text
 
 from shared import money
 from shared.clock import parse_instant
+from shared.errors import PayloadUnexpected
+from shared.providers import reading
 from shared.providers.contract import Change
 from workers.inbound.learn import Learned, LeftOut, learn
 from workers.sync.job import Job
@@ -22,7 +25,7 @@ Made = TypeVar("Made")
 
 BATCH: Final = 500
 # What a node that is not of the form that Shopify promises makes of whoever reads it.
-MALFORMED: Final = (KeyError, TypeError, AttributeError, ValueError)
+MALFORMED: Final = (KeyError, TypeError, AttributeError, ValueError, PayloadUnexpected)
 # Known to us, not there any more, and not told of since the reading began.
 _VANISHED: Final = text("""
 SELECT external_id FROM products
@@ -105,14 +108,15 @@ def number_of(gid: str) -> str:
 
 def _product(node: dict[str, Any], variants: list[dict[str, Any]], code: str | None) -> Change:
     fields = {
-        "title": node.get("title"),
-        "handle": node.get("handle"),
+        "title": reading.optional_text(node, "title"),
+        "handle": reading.optional_text(node, "handle"),
         "status": str(node["status"]).lower() if node.get("status") else None,
-        "vendor": node.get("vendor"),
-        "product_type": node.get("productType"),
-        "tags": list(dict.fromkeys(node.get("tags") or ())),
+        "vendor": reading.optional_text(node, "vendor"),
+        "product_type": reading.optional_text(node, "productType"),
+        "tags": list(dict.fromkeys(word for tag in node.get("tags") or () if (word := str(tag).strip()))),
         "published_at": node.get("publishedAt"),
-        "variants": [_variant(variant, code) for variant in variants],
+        # They are read by their ids, and a webhook has them as the shop shows them.
+        "variants": [_variant(variant, code) for variant in sorted(variants, key=lambda one: one.get("position") or 0)],
     }
     return Change("product", "upsert", number_of(node["id"]), _version(node), fields)
 
@@ -120,10 +124,10 @@ def _product(node: dict[str, Any], variants: list[dict[str, Any]], code: str | N
 def _variant(node: dict[str, Any], code: str | None) -> dict[str, Any]:
     return {
         "id": number_of(node["id"]),
-        "sku": node.get("sku"),
-        "title": node.get("title"),
-        "barcode": node.get("barcode"),
-        "price": node.get("price"),
+        "sku": reading.optional_text(node, "sku"),
+        "title": reading.optional_text(node, "title"),
+        "barcode": reading.optional_text(node, "barcode"),
+        "price": reading.optional_text(node, "price"),
         "currency": code,
         "priceMinor": _minor(node.get("price"), code),
         "compareAtPriceMinor": _minor(node.get("compareAtPrice"), code),
@@ -139,7 +143,7 @@ def _level(variant: dict[str, Any], level: dict[str, Any]) -> Change:
         "item_external_id": item,
         "location_external_id": location,
         "available": available,
-        "sku": variant.get("sku"),
+        "sku": reading.optional_text(variant, "sku"),
     }
     return Change("inventory", "upsert", f"{item}:{location}", _version(level), fields)
 
