@@ -7,6 +7,7 @@ middle leaves nothing.
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 # How many decimals a currency has, where it is not two.
@@ -27,6 +28,7 @@ _CODE = re.compile(r"[A-Z]{3}")
 _AMOUNT = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 
 
+@lru_cache(maxsize=256)  # asked for every amount there is, of a few currencies
 def exponent(currency: str) -> int:
     """How many decimals the currency has.
 

@@ -49,6 +49,7 @@ class Field:
     form: Form
     words: tuple[str, ...] = ()  # what a TEXT may say; empty: anything
     personal: bool = False  # forgotten when its person is erased
+    personal_keys: tuple[str, ...] = ()  # the same, of each of its items; what else they say stays
 
     @property
     def blank(self) -> Any:
@@ -84,6 +85,8 @@ class RecordKind:
     merged: frozenset[str] = field(init=False, repr=False, compare=False)  # the OBJECT and CUSTOM fields
     has_tag_objects: bool = field(init=False, repr=False, compare=False)
     personal: frozenset[str] = field(init=False, repr=False, compare=False)
+    personal_keys: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)  # by field
+    lists: frozenset[str] = field(init=False, repr=False, compare=False)  # the ITEMS fields
 
     def __post_init__(self) -> None:
         by_name = {one.name: one for one in self.fields}
@@ -94,6 +97,10 @@ class RecordKind:
         object.__setattr__(self, "merged", merged)
         object.__setattr__(self, "has_tag_objects", any(one.form is Form.TAGS for one in self.fields))
         object.__setattr__(self, "personal", frozenset(one.name for one in self.fields if one.personal))
+        object.__setattr__(
+            self, "personal_keys", {one.name: one.personal_keys for one in self.fields if one.personal_keys}
+        )
+        object.__setattr__(self, "lists", frozenset(one.name for one in self.fields if one.form is Form.ITEMS))
 
     @property
     def plural(self) -> str:
@@ -114,6 +121,8 @@ def _word(name: str, *words: str) -> Field:
     return Field(name, Form.TEXT, words)
 
 
+REST_OF_ITEM: Final = "attributes"  # of an item what _REST is of its record; one that has none says nothing of it
+_LINES: Final = Field("line_items", Form.ITEMS, personal_keys=(REST_OF_ITEM,))
 _REST: Final = Field("attributes", Form.OBJECT, personal=True)  # what the provider also says and we have no field for
 
 USER: Final = RecordKind(
@@ -160,7 +169,7 @@ ORDER: Final = RecordKind(
         Field("customer_external_id", Form.ID, personal=True),
         *_fields(Form.TEXT, "email", "phone", personal=True),
         *_fields(Form.PART, "billing_address", "shipping_address", personal=True),
-        Field("line_items", Form.ITEMS),
+        _LINES,
         Field("discount_codes", Form.TEXTS),
         Field("tags", Form.TEXTS, personal=True),
         Field("cancelled_at", Form.TIME),
@@ -187,7 +196,7 @@ REFUND: Final = RecordKind(
         Field("amount_minor", Form.MINOR),
         Field("currency", Form.TEXT),
         Field("note", Form.TEXT, personal=True),
-        Field("line_items", Form.ITEMS),
+        _LINES,
         Field("refunded_at", Form.TIME),
         _REST,
     ),
@@ -243,7 +252,7 @@ SHIPMENT: Final = RecordKind(
         Field("provider_status", Form.TEXT),
         *_fields(Form.TEXT, "tracking_number", "tracking_url", personal=True),
         Field("carrier", Form.TEXT),
-        Field("line_items", Form.ITEMS),
+        _LINES,
         *_fields(Form.TIME, "shipped_at", "delivered_at", "expected_at"),
         _REST,
     ),

@@ -16,6 +16,7 @@ process that dies in the middle leaves nothing.
 A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
 comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out. So
 it is of a record that refers to a redacted one, and a new one of these is redacted from the start.
+A list is replaced whole, but an item that says nothing of its attributes keeps those that it had.
 A count adds to a user whatever the versions, and to a tombstone nothing. An adjustment adds to what an older snapshot
 told, and to nothing else: a newer one has it already, and where there is no order, its snapshot will. A part is
 compared with what was last said of that part, whatever the record's version, which it leaves as it is; it is stale to a
@@ -31,6 +32,7 @@ from uuid import NAMESPACE_URL, uuid5
 from shared.clock import parse_instant, to_json
 from shared.ids import new_id
 from shared.record_changes import RecordChange
+from shared.record_kinds import REST_OF_ITEM
 from workers.inbound.lines import adjusted
 
 Row = dict[str, Any]  # column -> value, every column of the kind's table; the id as text
@@ -61,8 +63,7 @@ def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied
     if change.is_of_forgotten or (before is not None and before["redacted_at"] is not None):
         if before is not None and before["redacted_at"] is not None and before["deleted_at"] is not None:
             return Applied(Effect.STALE, before, before)
-        known_of_nobody = {name: value for name, value in change.fields.items() if name not in change.kind.personal}
-        change = replace(change, fields=known_of_nobody)
+        change = replace(change, fields=_of_nobody(change))
     if before is None:
         if change.op == "adjust":
             return Applied(Effect.UNCHANGED, None, None)
@@ -89,6 +90,15 @@ def _upsert(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     if known is not None and change.version < known:
         return Applied(Effect.STALE, before, before)
     return _update(before, change, now=now)
+
+
+def _of_nobody(change: RecordChange) -> dict[str, Any]:
+    """What of the change is not about a person."""
+    found = {name: value for name, value in change.fields.items() if name not in change.kind.personal}
+    for name, keys in change.kind.personal_keys.items():
+        if name in found:
+            found[name] = [{key: one for key, one in item.items() if key not in keys} for item in found[name]]
+    return found
 
 
 def _blank_row(change: RecordChange, record_id: str, now: datetime) -> Row:
@@ -195,7 +205,25 @@ def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:
         return {name: item for name, item in merged.items() if item is not None}
     if column == "tags" and change.kind.has_tag_objects:
         return _merged_tags(row["tags"], value, change)
+    if column in change.kind.lists and row[column]:
+        return _merged_items(row[column], value)
     return value
+
+
+def _merged_items(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items as now said. A sync does not read what a webhook has under attributes, and must not take it away."""
+    if all(REST_OF_ITEM in item for item in new):
+        return new
+    known = {name: item[REST_OF_ITEM] for item in old if REST_OF_ITEM in item and (name := _name(item)) is not None}
+    return [
+        item if REST_OF_ITEM in item or (name := _name(item)) not in known else {**item, REST_OF_ITEM: known[name]}
+        for item in new
+    ]
+
+
+def _name(item: dict[str, Any]) -> str | None:
+    found = item.get("id")
+    return found if isinstance(found, str) else None  # what a mapping calls an id may be anything
 
 
 def _merged_tags(old: list[dict[str, Any]], new: list[dict[str, Any]], change: RecordChange) -> list[dict[str, Any]]:

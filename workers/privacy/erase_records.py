@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, delete, func, or_, select, text, update
+from sqlalchemy import Connection, Table, TextClause, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.db.tables import RECORD_TABLES
@@ -149,10 +149,20 @@ def _redact_users(
 def _redact(connection: Connection, kind: str, rows: Sequence[dict[str, Any]], *, now: datetime) -> int:
     """Blank what is personal in records that otherwise stay: what was bought for how much is the merchant's own."""
     table, declared = RECORD_TABLES[kind], KINDS[kind]
-    personal = {name: declared.blank[name] for name in declared.personal}
+    personal: dict[str, Any] = {name: declared.blank[name] for name in declared.personal}
+    personal |= {name: _without(name, keys) for name, keys in declared.personal_keys.items()}
     fresh = [row["id"] for row in rows if row["redacted_at"] is None]
     connection.execute(update(table).where(table.c.id.in_(fresh)).values(**personal, redacted_at=now, updated_at=now))
     return len(fresh)
+
+
+def _without(column: str, keys: Sequence[str]) -> TextClause:
+    """The list in a column, its items without `keys`."""
+    bare = " ".join(f"- '{key}'" for key in keys)
+    return text(f"""(
+        SELECT coalesce(jsonb_agg(item {bare} ORDER BY number), '[]')
+        FROM jsonb_array_elements({column}) WITH ORDINALITY AS items (item, number)
+    )""")
 
 
 def _bury(

@@ -120,7 +120,7 @@ def _fields(body: Body) -> dict[str, JSON]:
     return fields
 
 
-def _default_address(body: Body, name: str) -> dict[str, str | None] | None:
+def _default_address(body: Body, name: str) -> dict[str, JSON] | None:
     return resource.address(reading.optional_object(body, name))
 
 

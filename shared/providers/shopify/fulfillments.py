@@ -44,6 +44,7 @@ _MAPPED: Final = frozenset(
     """id admin_graphql_api_id order_id status shipment_status line_items created_at updated_at
     tracking_number tracking_url tracking_company estimated_delivery_at""".split()  # noqa: SIM905  # shorter than a name a line
 )
+_LINE: Final = frozenset(("id", "admin_graphql_api_id", "sku", "title", "name", "quantity", "product_id", "variant_id"))
 # Whom it goes to stands with the order, where it is found when it must be forgotten; a receipt is the service's own.
 _WITHHELD: Final = frozenset(("destination", "email", "origin_address", "receipt"))
 
@@ -93,5 +94,5 @@ _PLAIN: Final[resource.Table] = {
     "tracking_url": ("tracking_url", reading.optional_text),
     "carrier": ("tracking_company", reading.optional_text),
     "expected_at": ("estimated_delivery_at", reading.optional_instant),
-    "line_items": ("line_items", lambda body, name: [_line(item) for item in resource.objects(body, name)]),
+    "line_items": ("line_items", lambda body, name: resource.items(body, name, _line, _LINE)),
 }

@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.providers import reading
 from shared.providers.contract import JSON, Change, Identity, Outcome, Source
-from shared.providers.shopify import resource
+from shared.providers.shopify import links, resource
 from shared.providers.shopify.resource import Body
 
 # Source: shopify.dev, admin-rest, resources/order, financial_status and fulfillment_status, read 2026-11.
@@ -42,18 +42,34 @@ _SNAPSHOT_ONLY = (
 # What has a field of ours or a topic of its own.
 _MAPPED: Final = frozenset(
     """id admin_graphql_api_id name updated_at currency email phone cancelled_at cancel_reason
-    processed_at test tags billing_address shipping_address customer line_items discount_codes
+    processed_at test tags billing_address shipping_address customer line_items
     fulfillments refunds total_price total_price_set subtotal_price subtotal_price_set total_tax
     total_tax_set total_discounts total_discounts_set total_shipping_price_set""".split()  # noqa: SIM905  # shorter than a name a line
 )
-# Keys to a checkout or a cart, and traces of a person's browser: nobody downstream has business with them.
-_WITHHELD: Final = frozenset(("token", "cart_token", "checkout_token", "browser_ip", "client_details", "device_id"))
+# What has a field of a line, or says no more than one: its name is its title and its variant's, its discount is taken
+# off its total.
+_LINE: Final = frozenset(
+    """id admin_graphql_api_id sku title name quantity price product_id variant_id
+    fulfillment_status total_discount total_discount_set""".split()  # noqa: SIM905  # shorter than a name a line
+)
+_ADDRESS: Final = resource.ADDRESS | {"name"}
+# Keys to a checkout, a cart or the order's own page, and traces of a person's browser: nobody downstream has business
+# with them. The first by the ends of their names: whatever link or token Shopify adds may open something too.
+_KEYS: Final = ("token", "_url")
+_WITHHELD: Final = frozenset(("browser_ip", "client_details", "device_id"))
+_LINKS: Final = ("landing_site", "referring_site", "source_url")  # what they open is cut off
 _AMOUNTS: Final[Mapping[str, str]] = {
     "total_minor": "total_price",
     "subtotal_minor": "subtotal_price",
     "tax_minor": "total_tax",
     "discount_minor": "total_discounts",
     "shipping_minor": "total_shipping_price",
+}
+_SEEN: Final[Mapping[str, str]] = {  # beside the total
+    "subtotal_minor": "subtotalMinor",
+    "tax_minor": "taxMinor",
+    "discount_minor": "discountMinor",
+    "shipping_minor": "shippingMinor",
 }
 
 
@@ -80,16 +96,26 @@ def _fields(body: Body) -> dict[str, JSON]:
         for ours, theirs in _AMOUNTS.items()
         if theirs in body or f"{theirs}_set" in body
     }
-    fields["attributes"] = resource.rest(body, _MAPPED | _WITHHELD)
+    fields["attributes"] = _attributes(body)
     if code is not None:
         fields["currency"] = code
     if "total_price_set" in body:
-        fields["presentment"] = _presentment(body)
+        fields["presentment"] = _presentment(body, fields)
     if "line_items" in body:
-        fields["line_items"] = [line(item, code) for item in resource.objects(body, "line_items")]
+        fields["line_items"] = resource.items(body, "line_items", lambda item: _line(item, code), _LINE)
     if "cancelled_at" in body:
         fields["status"] = _status(body)
     return fields
+
+
+def _attributes(body: Body) -> dict[str, JSON]:
+    keys = [name for name in body if name.endswith(_KEYS)]
+    found: dict[str, JSON] = resource.rest(body, _MAPPED.union(_WITHHELD, _LINKS, keys))
+    for name in _LINKS:
+        if name in body:
+            link = reading.optional_text(body, name)
+            found[name] = None if link is None else links.page(link)
+    return found
 
 
 def _customer(body: Body, name: str) -> str | None:
@@ -104,15 +130,29 @@ def _status(body: Body) -> str:
     return "open" if body.get("closed_at") is None else "closed"
 
 
-def _presentment(body: Body) -> dict[str, JSON] | None:
-    seen = resource.presentment_money(body, "total_price")
-    return {"currency": seen[1], "totalMinor": seen[0]} if seen else None
+def _presentment(body: Body, fields: Mapping[str, JSON]) -> dict[str, JSON] | None:
+    """The order's amounts as the customer saw them: those that are in the currency of the total."""
+    total = resource.presentment_money(body, "total_price")
+    if total is None:
+        return None
+    seen: dict[str, JSON] = {"currency": total[1], "totalMinor": total[0]}
+    for column, name in _SEEN.items():
+        both = reading.optional_object(body, f"{_AMOUNTS[column]}_set")
+        if both is None:
+            continue
+        if both.get("shop_money") == both.get("presentment_money"):
+            money, code = fields[column], fields.get("currency")
+        else:
+            money, code = resource.presentment_money(body, _AMOUNTS[column]) or (None, None)
+        if money is not None and code == total[1]:
+            seen[name] = money
+    return seen
 
 
-def _address(body: Body, name: str) -> dict[str, str | None] | None:
+def _address(body: Body, name: str) -> dict[str, JSON] | None:
     """An address with whom it is addressed to."""
     given = reading.optional_object(body, name)
-    found = resource.address(given)
+    found = resource.address(given, _ADDRESS)
     return None if found is None or given is None else {"name": reading.optional_text(given, "name"), **found}
 
 
@@ -121,7 +161,7 @@ def _discount_codes(body: Body, name: str) -> list[str]:
     return [code for code in codes if code]
 
 
-def line(item: Body, code: str | None) -> dict[str, JSON]:
+def _line(item: Body, code: str | None) -> dict[str, JSON]:
     """One line: what it is, and its amounts in the currency `code`."""
     quantity, price = reading.optional_integer(item, "quantity"), resource.amount(item, "price", code)
     return {

@@ -20,6 +20,11 @@ _MAPPED: Final = frozenset(
     """id admin_graphql_api_id title handle status vendor product_type tags published_at updated_at
     variants variant_gids options""".split()  # noqa: SIM905  # shorter than a name a line
 )
+# What has a field of a variant, and what only says that something changed.
+_VARIANT: Final = frozenset(
+    """id admin_graphql_api_id product_id sku title barcode price compare_at_price inventory_item_id
+    inventory_quantity old_inventory_quantity created_at updated_at""".split()  # noqa: SIM905  # shorter than a name a line
+)
 
 
 _PLAIN: Final[resource.Table] = {
@@ -70,7 +75,7 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
     # Source: shopify.dev, webhooks topics reference, products/update, read 2026-11.
     if "variants" in body and len(variants) >= len(all_variants):
         code = currency_of(identity.tenant, source)
-        fields["variants"] = [_variant(item, code) for item in variants]
+        fields["variants"] = resource.items(body, "variants", lambda item: _variant(item, code), _VARIANT)
     return Outcome(changes=(Change("product", "upsert", product_id, version, fields),))
 
 

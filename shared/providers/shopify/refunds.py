@@ -14,6 +14,8 @@ from shared.providers.shopify.resource import Body
 _MAPPED: Final = frozenset(
     ("id", "admin_graphql_api_id", "order_id", "note", "processed_at", "refund_line_items", "transactions")
 )
+# The line itself stands with the order.
+_LINE: Final = frozenset(("id", "line_item_id", "line_item", "quantity", "subtotal", "total_tax"))
 # What of a transaction is kept: its receipt is the gateway's, and may speak of the payer.
 _TRANSACTION: Final = ("id", "kind", "gateway", "status", "amount", "currency", "processed_at")
 
@@ -33,7 +35,7 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
         "amount_minor": _amount(body, lines, code),
         "currency": code,
         "note": reading.optional_text(body, "note"),
-        "line_items": [_line(item) for item in lines],
+        "line_items": resource.items(body, "refund_line_items", _line, _LINE),
         "refunded_at": version,
         "attributes": {
             **resource.rest(body, _MAPPED),

@@ -11,6 +11,7 @@ from shared import money
 from shared.errors import PayloadUnexpected
 from shared.providers import reading
 from shared.providers.contract import JSON
+from shared.providers.shopify import leftovers
 
 Body = Mapping[str, Any]
 # Our field -> their name and how it is read.
@@ -76,11 +77,14 @@ def words(body: Body, name: str) -> list[str]:
     return list(dict.fromkeys(word for part in found if (word := part.strip())))
 
 
-def address(given: Body | None) -> dict[str, str | None] | None:
-    """An address in our words; `None` when there is none."""
+ADDRESS = frozenset(("company", "address1", "address2", "city", "province", "zip", "country", "country_code", "phone"))
+
+
+def address(given: Body | None, mapped: frozenset[str] = ADDRESS) -> dict[str, JSON] | None:
+    """An address in our words, the rest but for `mapped` under its attributes; `None` when there is none."""
     if given is None:
         return None
-    return reading.address(
+    ours: dict[str, JSON] = reading.address(
         company=reading.optional_text(given, "company"),
         line1=reading.optional_text(given, "address1"),
         line2=reading.optional_text(given, "address2"),
@@ -91,6 +95,17 @@ def address(given: Body | None) -> dict[str, str | None] | None:
         countryCode=reading.optional_text(given, "country_code"),
         phone=reading.optional_text(given, "phone"),
     )
+    ours["attributes"] = leftovers.of_item(given, mapped)
+    return ours
+
+
+def items(body: Body, name: str, read: Callable[[Body], dict[str, JSON]], mapped: frozenset[str]) -> JSON:
+    """The objects of a list as `read` has them, the rest of each but for the names in `mapped` under its attributes."""
+    given = objects(body, name)
+    found = [read(item) for item in given]
+    for item, rest in zip(found, leftovers.of_items(given, mapped), strict=True):
+        item["attributes"] = rest
+    return found
 
 
 def objects(body: Body, name: str) -> list[Body]:
@@ -171,6 +186,10 @@ def amount(body: Body, name: str, code: str | None) -> int | None:
     Raises:
         PayloadUnexpected: the set is in another currency, or the amount is none.
     """
+    both = body.get(f"{name}_set")
+    shop = both.get("shop_money") if isinstance(both, dict) else None
+    if isinstance(shop, dict) and shop.get("currency_code") == code and shop.get("amount") == body.get(name):
+        return minor(body, name, code)  # said twice, as nearly always: an order has hundreds of them
     found = shop_money(body, name)
     if found is None:
         return minor(body, name, code)

@@ -75,7 +75,10 @@ def order(topic: str, number: int, at: datetime, *, lines: int | None = None) ->
         "note_attributes": [{"name": "gift", "value": "yes"}] if number % 7 == 0 else [],
         "number": number,
         "order_number": 1000 + number,
-        "order_status_url": f"https://shop.example/orders/{number}",
+        "landing_site": f"/checkouts/cn/cart-{number:08x}?key=key-{number:08x}&utm_source=spring"
+        if number % 2
+        else "/",
+        "order_status_url": f"https://shop.example/64000000000/orders/order-{number:08x}/authenticate?key=key-{number:08x}",
         "payment_gateway_names": ["shopify_payments"],
         "phone": phone if is_guest else None,
         "presentment_currency": facts.SEEN[seen][0],
@@ -251,7 +254,7 @@ def _line(number: int, position: int, seen: int) -> dict[str, Any]:
         **facts.priced("price", cents, seen),
         "product_exists": not is_custom,
         "product_id": None if is_custom else FIRST_PRODUCT + product,
-        "properties": [],
+        "properties": [{"name": "Gravur", "value": f"für {people.person(number).first}"}] if position % 4 == 0 else [],
         "quantity": 1 + position % 3,
         "requires_shipping": True,
         "sku": None if is_custom else f"{sku}-{product:03d}",
@@ -259,9 +262,9 @@ def _line(number: int, position: int, seen: int) -> dict[str, Any]:
         "title": title,
         **facts.priced("total_discount", 0, seen),
         "variant_id": None if is_custom else FIRST_PRODUCT + 10_000_000 + product * VARIANTS_APART,
-        "variant_title": None,
+        "variant_title": None if is_custom else "Klein",
         "vendor": None,
-        "tax_lines": [],
+        "tax_lines": [{"title": "BTW", "rate": 0.21, **facts.priced("price", cents * 21 // 121, seen)}],
         "duties": [],
         "discount_allocations": [],
     }

@@ -1,5 +1,6 @@
 """Properties of the version guard and of what is told, for every kind of record."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.record_changes import RecordChange, RecordKey
-from shared.record_kinds import KINDS, ORDER, REPORT, Form, RecordKind
+from shared.record_kinds import KINDS, ORDER, PRODUCT, REPORT, Form, RecordKind
 from tests.workers.inbound.dock import NOW
 from workers.inbound.guard import Applied, Effect, Row, apply
 from workers.inbound.origin import Origin
@@ -97,6 +98,39 @@ def test_of_every_kind_nothing_personal_comes_back_after_redaction(changes: list
             assert all(row[name] == kind.blank[name] for name in kind.personal)
             if extra:
                 assert applied.effect is Effect.STALE
+
+
+_REST = {"attributes": {"properties": [{"name": "Engraving", "value": "for Anna"}]}}
+
+
+def test_an_item_that_says_nothing_of_its_attributes_keeps_those_it_had() -> None:
+    first = [{"id": "1", "sku": "A", **_REST}, {"id": "2", "sku": "B", **_REST}, {"sku": "C", **_REST}]
+    said = [{"id": "2", "sku": "B2"}, {"id": "1", "sku": "A", "attributes": {}}, {"id": "3", "sku": "D"}, {"sku": "C"}]
+    told = [RecordChange(PRODUCT, _KEY, "upsert", NOW, {"variants": items}) for items in (first, said)]
+    row, _ = _after(told)
+    assert row is not None
+    assert row["variants"] == [said[0] | _REST, *said[1:]]
+
+
+def test_what_a_mapping_calls_an_id_may_be_anything() -> None:
+    odd = [{"id": ["1"], **_REST}, {"id": {}, **_REST}, {"id": None, **_REST}]
+    bare = [{"id": item["id"]} for item in odd]
+    row, _ = _after([RecordChange(ORDER, _KEY, "upsert", NOW, {"line_items": items}) for items in (odd, bare)])
+    assert row is not None
+    assert row["line_items"] == bare
+
+
+def test_the_words_of_a_person_who_is_forgotten_do_not_come_back_in_a_line() -> None:
+    said = RecordChange(ORDER, _KEY, "upsert", NOW, {"line_items": [{"id": "1", "sku": "A", **_REST}], "email": "a@x"})
+    live, _ = _after([said])
+    assert live is not None
+    for row, change in (
+        (live | {"redacted_at": NOW, "line_items": []}, said),
+        (None, replace(said, is_of_forgotten=True)),
+    ):
+        applied = apply(row, change, now=NOW)
+        assert applied.after is not None
+        assert applied.after["line_items"] == [{"id": "1", "sku": "A"}]
 
 
 _WORDS = st.builds(

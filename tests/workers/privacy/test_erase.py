@@ -52,6 +52,18 @@ def test_k21_an_erased_person_is_nowhere_and_another_is_untouched(house: House) 
     }
 
 
+def test_k21_what_a_person_wrote_on_a_line_is_erased_and_the_line_stays(house: House) -> None:
+    words = {"properties": [{"name": "Engraving", "value": "secret-7-words"}]}
+    lines = [{"id": "1", "sku": "A", "attributes": words}, {"id": "2", "sku": "B"}]
+    house.hear(order("900", "7", line_items=lines), order("901", "77", line_items=lines[1:]))
+    house.forget("7")
+    house.hear(order("900", "7", minute=5, line_items=[*lines, {"id": "3", "sku": "C", "attributes": words}]))
+    assert "secret-7-words" not in house.everything()
+    kept = {row["external_id"]: row["line_items"] for row in house.all("orders")}
+    assert [line["sku"] for line in kept["900"]] == ["A", "B", "C"]
+    assert kept["901"] == [{"id": "2", "sku": "B"}]
+
+
 def test_k21_subscribers_are_told_to_forget_in_words_that_hold_nothing_personal(house: House) -> None:
     house.hear(user("7"))
     house.forget("7")

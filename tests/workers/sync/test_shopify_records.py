@@ -80,6 +80,8 @@ def posted(minute: int, blank: str | None) -> list[Change]:
                 "id": number,
                 "title": title,
                 "position": position,
+                "inventory_policy": "deny",
+                "updated_at": updated,
                 "sku": blank,
                 "barcode": blank,
                 "price": "54.20",
@@ -127,7 +129,7 @@ def test_a_webhook_after_a_sync_adds_only_what_a_sync_does_not_read(
 ) -> None:
     story = after(read(0, in_sync), posted(1, in_webhook), read(2, in_sync), posted(3, in_webhook))
     assert [effect for effect, _ in story[:3]] == [Effect.CREATED] * 3
-    assert story[3] == (Effect.UPDATED, frozenset({"attributes"}))
+    assert story[3] == (Effect.UPDATED, frozenset({"attributes", "variants"}))
     assert story[4:] == [(Effect.UNCHANGED, frozenset[str]())] * 8
 
 

@@ -16,6 +16,7 @@ def test_a_customer_becomes_a_user_with_ids_as_text():
     assert found.fields["full_name"] == "Anaïs Ørsted–Łuczak"
     assert found.fields["attributes"]["addresses"][0]["id"] == "9007199254750000421"
     assert found.fields["address"]["postalCode"] == "4000"
+    assert found.fields["address"]["attributes"]["country_name"] == "Belgium"
     assert found.version == datetime(2026, 10, 3, 3, 58, 11, tzinfo=UTC)
 
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from shared.errors import PayloadUnexpected
-from shared.providers.shopify import sample_orders
+from shared.providers.shopify import leftovers, sample_orders
 from tests.shared.providers.acting import NOW
 from tests.shared.providers.shopify.shop import ACT, change, stored
 
@@ -23,7 +23,9 @@ def test_an_order_becomes_ours_with_text_ids_and_whole_minor_units():
     assert (fields["financial_status"], fields["fulfillment_status"]) == ("pending", "unfulfilled")
     assert fields["customer_external_id"] == "7230000000000000732"
     assert fields["shipping_address"]["name"] == "Anaïs Ørsted–Łuczak"
-    assert fields["line_items"][2] == {
+    third = dict(fields["line_items"][2])
+    assert third.pop("attributes")["fulfillment_service"] == "manual"
+    assert third == {
         "id": "9110000001000731003",
         "sku": "CHN-013",
         "title": "Чайник эмалированный",
@@ -73,7 +75,79 @@ def test_what_the_customer_saw_stands_beside_the_shops_money():
     assert fields["currency"] == "EUR"
     assert fields["total_minor"] == int(total["shop_money"]["amount"].replace(".", ""))
     # Yen have no decimals.
-    assert fields["presentment"] == {"currency": "JPY", "totalMinor": int(total["presentment_money"]["amount"])}
+    assert fields["presentment"]["currency"] == "JPY"
+    assert fields["presentment"]["totalMinor"] == int(total["presentment_money"]["amount"])
+
+
+def test_all_that_the_customer_saw_stands_beside_the_shops_money():
+    body = stored("orders/create--presentment")
+    seen = change("orders/create", body).fields["presentment"]
+    for ours, theirs in (
+        ("subtotalMinor", "subtotal_price_set"),
+        ("taxMinor", "total_tax_set"),
+        ("discountMinor", "total_discounts_set"),
+        ("shippingMinor", "total_shipping_price_set"),
+    ):
+        assert seen[ours] == int(body[theirs]["presentment_money"]["amount"]), ours
+    assert seen["subtotalMinor"] + seen["shippingMinor"] == pytest.approx(seen["totalMinor"], abs=1)
+    # What a price was in the money that the customer saw is kept; the shop's own stands in the line already.
+    foreign, own = (
+        change("orders/create", stored(f"orders/create{variant}")).fields["line_items"][0]["attributes"]
+        for variant in ("--presentment", "")
+    )
+    price = body["line_items"][0]["price_set"]
+    assert foreign["price_set"] == {"presentment_money": price["presentment_money"]}
+    assert "price_set" not in own
+
+
+def test_what_a_line_says_beside_its_fields_is_kept_with_it():
+    rest = change("orders/create", stored("orders/create")).fields["line_items"][0]["attributes"]
+    assert rest["properties"] == [{"name": "Gravur", "value": "für Anaïs"}]
+    assert (rest["variant_title"], rest["current_quantity"]) == ("Bleu nuit", 1)
+    [tax] = rest["tax_lines"]
+    assert tax == {"title": "BTW", "rate": 0.21, "price": "2.08"}
+    assert {"id", "sku", "title", "price", "duties", "vendor"}.isdisjoint(rest)  # of fields of ours, or blank
+
+
+def test_what_shopify_adds_to_a_line_is_kept_with_ids_as_text():
+    body = stored("orders/create")
+    body["line_items"][0] |= {"sales_line_item_group_id": 9007199254740993, "novelty": {"by": [1]}}
+    rest = change("orders/create", body).fields["line_items"][0]["attributes"]
+    assert (rest["sales_line_item_group_id"], rest["novelty"]) == ("9007199254740993", {"by": [1]})
+
+
+def test_what_an_address_says_beside_its_fields_is_kept_with_it():
+    address = change("orders/create", stored("orders/create")).fields["shipping_address"]
+    assert (address["name"], address["countryCode"]) == ("Anaïs Ørsted–Łuczak", "DE")
+    assert address["attributes"] == {"first_name": "Anaïs", "last_name": "Ørsted–Łuczak", "province_code": "NW"}
+
+
+def test_what_a_discount_code_took_off_is_kept():
+    body = stored("orders/paid") | {"discount_codes": [{"code": "SPRING", "amount": "5.00", "type": "fixed_amount"}]}
+    fields = change("orders/paid", body).fields
+    assert fields["discount_codes"] == ["SPRING"]
+    assert fields["attributes"]["discount_codes"] == body["discount_codes"]
+
+
+@pytest.mark.parametrize("lines", [1, 250])
+def test_what_lines_say_beside_their_fields_has_an_end(lines):
+    body = orjson.loads(orjson.dumps(sample_orders.order("orders/create", 3, NOW, lines=lines)))
+    novel = [{"name": f"chapter {number}", "value": "x" * 4000} for number in range(100)]
+    for line in body["line_items"]:
+        line["properties"] = novel
+    read = change("orders/create", body).fields["line_items"]
+    assert len(orjson.dumps([line["attributes"] for line in read])) <= leftovers.LIST_BYTES
+    assert [line["attributes"]["left_out"] for line in read] == [["properties"]] * lines
+    assert {line["attributes"]["fulfillment_service"] for line in read} == {"manual"}
+
+
+@pytest.mark.parametrize(("number", "times"), [(1, 2.0), (3, 2.5)])  # paid in the shop's money, and in yen
+def test_what_the_lines_of_a_large_order_say_beside_their_fields_stays_short(number, times):
+    body = orjson.loads(orjson.dumps(sample_orders.order("orders/create", number, NOW, lines=250)))
+    lines = change("orders/create", body).fields["line_items"]
+    rests = [line.pop("attributes") for line in lines]
+    assert all("left_out" not in rest for rest in rests)
+    assert len(orjson.dumps(rests)) < times * len(orjson.dumps(lines)) < len(orjson.dumps(body["line_items"])) / 1.5
 
 
 def test_an_older_body_has_texts_for_amounts_and_a_status_that_we_have_no_word_for():
@@ -103,8 +177,38 @@ def test_a_closed_order_is_closed():
 
 def test_keys_to_carts_and_traces_of_browsers_go_no_further():
     text = orjson.dumps(dict(change("orders/create", stored("orders/create")).fields)).decode()
-    for withheld in ("cart-", "checkout-", "token", "browser_ip", "client_details"):
+    for withheld in ("cart-", "checkout-", "token", "browser_ip", "client_details", "key-", "order-", "authenticate"):
         assert withheld not in text
+
+
+@pytest.mark.parametrize("name", ["order_status_url", "checkout_url", "invoice_url", "buyer_token", "token"])
+def test_whatever_link_or_token_an_order_has_is_withheld(name):
+    body = stored("orders/create") | {name: "https://shop.example/64/invoices/5d41402abc4b?key=secret"}
+    text = orjson.dumps(dict(change("orders/create", body).fields)).decode()
+    assert name not in change("orders/create", body).fields["attributes"]
+    assert "5d41402abc4b" not in text
+    assert "secret" not in text
+
+
+VISITS: list[tuple[str | None, str | None]] = [
+    ("/", "/"),
+    (
+        "/products/tea?variant=7&utm_source=spring&utm_medium=mail&_kx=who",
+        "/products/tea?utm_source=spring&utm_medium=mail",
+    ),
+    ("/checkouts/cn/Z2NwLXVz/information?key=1#top", "/checkouts"),
+    ("https://shop.example/64/orders/abcd/authenticate?key=1", "https://shop.example/64/orders"),
+    ("/account/activate/17/2f4e", "/account/activate"),
+    ("https://search.example/?q=tea", "https://search.example/"),
+    ("", None),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("link", "kept"), VISITS)
+@pytest.mark.parametrize("name", ["landing_site", "referring_site", "source_url"])
+def test_of_a_visit_the_page_and_the_campaign_are_kept(name, link, kept):
+    assert change("orders/create", stored("orders/create") | {name: link}).fields["attributes"][name] == kept
 
 
 def test_a_discount_is_taken_off_its_line():
@@ -162,6 +266,13 @@ def test_a_refund_is_what_was_paid_back():
     [line] = found.fields["line_items"]
     assert line["lineItemId"] == str(body["refund_line_items"][0]["line_item_id"])
     assert line["amountMinor"] == found.fields["amount_minor"]
+
+
+def test_what_a_refunded_line_says_beside_its_fields_is_kept_with_it_but_for_the_line_itself():
+    body = stored("refunds/create")
+    body["refund_line_items"][0] |= {"restock_type": "return", "location_id": 71000000001}
+    [line] = change("refunds/create", body).fields["line_items"]
+    assert line["attributes"] == {"restock_type": "return", "location_id": "71000000001"}
 
 
 def test_a_restock_pays_nothing_back():
@@ -222,6 +333,14 @@ def test_a_fulfillment_becomes_a_shipment_of_its_order():
     assert (found.fields["carrier"], found.fields["tracking_number"]) == ("bpost", "3SABC000000731")
     assert found.fields["shipped_at"] == found.version
     assert "delivered_at" not in found.fields
+
+
+def test_what_a_line_of_a_parcel_says_beside_its_fields_is_kept_with_it():
+    body = stored("fulfillments/create")
+    body["line_items"][0] |= {"variant_title": "Bleu nuit", "properties": [{"name": "Gravur", "value": "für Anaïs"}]}
+    rest = change("fulfillments/create", body).fields["line_items"][0]["attributes"]
+    assert (rest["variant_title"], rest["properties"][0]["value"]) == ("Bleu nuit", "für Anaïs")
+    assert {"id", "sku", "quantity"}.isdisjoint(rest)
 
 
 def test_a_delivered_parcel_says_when_and_what_was_expected():

@@ -19,6 +19,15 @@ def test_a_product_becomes_ours_with_its_variants():
     assert first["priceMinor"] == int(first["price"].replace(".", ""))
 
 
+def test_what_a_variant_says_beside_its_fields_is_kept_with_it():
+    body = stored("products/create")
+    body["variants"][0] |= {"weight": 0.3, "updated_at": "2026-11-05T03:12:30Z", "old_inventory_quantity": 3}
+    rest = change("products/create", body).fields["variants"][0]["attributes"]
+    assert (rest["position"], rest["inventory_policy"], rest["weight"]) == (1, "deny", 0.3)
+    # That something changed is no news where nothing of ours did.
+    assert {"updated_at", "created_at", "old_inventory_quantity", "price", "product_id"}.isdisjoint(rest)
+
+
 def test_without_the_shops_currency_a_price_stays_the_text_it_was():
     first = change("products/create", stored("products/create")).fields["variants"][0]
     assert (first["priceMinor"], first["currency"]) == (None, None)

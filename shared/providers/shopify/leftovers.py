@@ -1,0 +1,91 @@
+"""What the items of a list say beside what has a field of ours: the lines of an order, variants, an address.
+
+Comes in: the parsed items and the names that are read elsewhere. Comes out: the rest of each, ids as text, and short:
+an order has up to 250 lines, and is told with all of them, twice where they changed. Pure.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from shared.providers import reading
+from shared.providers.contract import JSON
+
+# What the rests of one list may take together; a line's is some 300 bytes, but what a customer writes on it has no end.
+LIST_BYTES: Final = 256_000
+LEFT_OUT: Final = "left_out"  # the names of what was too long
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+_NUMBER: Final = (int, float)
+_PLAIN: Final = (str, bool, float)
+
+
+def of_items(items: Sequence[Mapping[str, Any]], without: frozenset[str]) -> list[dict[str, JSON]]:
+    """The rest of each item, in their order, as `of_item` has it.
+
+    Where they are too long together, each has its share, and of what is longest in it the name alone.
+
+    Raises:
+        PayloadUnexpected: it nests deeper than any provider's does.
+    """
+    found = [of_item(item, without) for item in items]
+    if _size(found) <= LIST_BYTES:
+        return found
+    return [_within(LIST_BYTES // len(found), rest) for rest in found]
+
+
+def of_item(item: Mapping[str, Any], without: frozenset[str]) -> dict[str, JSON]:
+    """The rest of one item, without what is blank, false or said twice.
+
+    Raises:
+        PayloadUnexpected: it nests deeper than any provider's does.
+    """
+    found: dict[str, JSON] = {}
+    for name, value in item.items():
+        if name in without or (not value and (value is False or not isinstance(value, _NUMBER))):
+            continue
+        if isinstance(value, list):
+            found[name] = [
+                of_item(one, _NOTHING) if isinstance(one, dict) else reading.with_text_ids(one) for one in value
+            ]
+        elif isinstance(value, dict) and name.endswith("_set") and name[: -len("_set")] in item:
+            if seen := _seen(value):
+                found[name] = seen
+        elif isinstance(value, _PLAIN):
+            found[name] = value
+        elif isinstance(value, int):
+            is_id = name == "id" or name.endswith("_id") or abs(value) > reading.SAFE_INTEGER
+            found[name] = str(value) if is_id else value
+        else:
+            found.update(reading.with_text_ids({name: value}))
+    return found
+
+
+def _seen(both: Mapping[str, Any]) -> dict[str, JSON]:
+    """Of an amount's set what the amount beside it does not say: what the customer saw, if that was other money."""
+    ours = both.get("shop_money")
+    return {
+        side: reading.with_text_ids(money) for side, money in both.items() if side != "shop_money" and money != ours
+    }
+
+
+def _within(most: int, rest: dict[str, JSON]) -> dict[str, JSON]:
+    """As much of it as fits, the longest left out first."""
+    kept, left_out = dict(rest), list[str]()
+    for name in sorted(rest, key=lambda name: _size(rest[name]), reverse=True):
+        if _size(kept) <= most:
+            break
+        del kept[name]
+        left_out.append(name)
+        kept[LEFT_OUT] = sorted(left_out)
+    return kept if _size(kept) <= most else {}
+
+
+def _size(value: JSON) -> int:
+    """Of the value as JSON, in bytes."""
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError:  # a lone surrogate, which is mended before anything is stored
+        return len(json.dumps(value))
