@@ -196,7 +196,9 @@ def _of_a_record(change: RecordChange, said: dict[tuple[str, RecordKey], dict[st
     known = list(_told(change, change.kind.updated))
     place = (change.kind.name, change.key)
     before = said.get(place)
-    if change.op in ("delete", "adjust"):  # of a record that is not there, nothing is told
+    if change.part is not None and before is not None:
+        new = known = []  # joined to what the message says of the whole, and told with it
+    elif change.op in ("delete", "adjust"):  # of a record that is not there, nothing is told
         new = [] if before is None else known
     elif before is None:
         new = list(_told(change, change.kind.created))
