@@ -103,6 +103,7 @@ _GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
         "order_external_id": "7064055069303700900",
         "amount_minor": 1450,
         "currency": "EUR",
+        "presentment": {"currency": "SEK", "amountMinor": 16300},
         "note": "One tin arrived open",
         "line_items": [
             {"id": "7064055069303700911", "lineItemId": "7064055069303700901", "quantity": 1, "amountMinor": 1450}

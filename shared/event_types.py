@@ -66,6 +66,11 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     ),
     "order.deleted": EventType("Order deleted at the provider", {"order": gone("order")}, "deleted"),
     "refund.created": EventType("New refund", {"refund": record("refund")}, "created"),
+    "refund.updated": EventType(
+        "Refund data updated: its money went back, or did not",
+        {"refund": record("refund"), "changes": {"amountMinor": {"old": None, "new": 1450}}},
+        "updated",
+    ),
     "product.created": EventType("New product", {"product": record("product")}, "created"),
     "product.updated": EventType(
         "Product data updated",

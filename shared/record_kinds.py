@@ -195,12 +195,14 @@ REFUND: Final = RecordKind(
         Field("order_external_id", Form.ID),
         Field("amount_minor", Form.MINOR),
         Field("currency", Form.TEXT),
+        Field("presentment", Form.PART),
         Field("note", Form.TEXT, personal=True),
         _LINES,
         Field("refunded_at", Form.TIME),
         _REST,
     ),
     created="refund.created",
+    updated="refund.updated",
 )
 PRODUCT: Final = RecordKind(
     name="product",

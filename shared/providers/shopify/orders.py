@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.providers import reading
 from shared.providers.contract import JSON, Change, Identity, Outcome, Source
-from shared.providers.shopify import links, resource
+from shared.providers.shopify import links, refunds, resource
 from shared.providers.shopify.resource import Body
 
 # Source: shopify.dev, admin-rest, resources/order, financial_status and fulfillment_status, read 2026-11.
@@ -74,11 +74,13 @@ _SEEN: Final[Mapping[str, str]] = {  # beside the total
 
 
 def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
-    """The order as it is now."""
+    """The order as it is now, and the refunds within it."""
     del identity, source
     order_id = resource.identifier(body, "Order")
     version = reading.instant(body, "updated_at")
-    return Outcome(changes=(Change("order", "upsert", order_id, version, _fields(body)),))
+    fields = _fields(body)
+    order = Change("order", "upsert", order_id, version, fields)
+    return Outcome(changes=(order, *refunds.within_order(body, order_id, fields.get("currency"), version)))
 
 
 def deletion(body: Body, identity: Identity, source: Source) -> Outcome:

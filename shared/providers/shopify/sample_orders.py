@@ -7,6 +7,7 @@ every fiftieth has as many lines as Shopify sends, and customers pay in several 
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from shared.money import to_text
 from shared.providers import people
 from shared.providers.contract import JSON
 from shared.providers.shopify import sample_facts as facts
@@ -149,7 +150,7 @@ def edit(_: str, number: int, at: datetime) -> JSON:
 def refund(_: str, number: int, at: datetime) -> JSON:
     """The first line of the order of a number is paid back; every seventh refund is a restock without money."""
     refund_id, seen = FIRST_ORDER + 400_000_000 + number, number % len(facts.SEEN)
-    item, cents = _line(number, 0, seen), _cents(number, 0)
+    item, cents, (code, rate) = _line(number, 0, seen), _cents(number, 0), facts.SEEN[seen]
     with_money = number % 7 != 1
     transaction = {
         "id": refund_id + 1,
@@ -161,8 +162,8 @@ def refund(_: str, number: int, at: datetime) -> JSON:
         "processed_at": facts.local(at),
         "test": False,
         "receipt": {"refund_id": f"re_{number:08d}"},
-        "amount": facts.amount(cents),
-        "currency": facts.CURRENCY if number % 2 else None,
+        "amount": to_text(cents * rate // 100, code),
+        "currency": None if code == facts.CURRENCY and number % 2 == 0 else code,
     }
     return {
         "id": refund_id,

@@ -167,7 +167,7 @@ TOLD: list[tuple[str, list[dict[str, Any]], list[str]]] = [
         "the rest",
         [
             {"kind": "refund", "fields": {"amount_minor": 100, "currency": "EUR"}},
-            {"kind": "refund", "minute": 1, "fields": {"note": "late"}},
+            {"kind": "refund", "minute": 1, "fields": {"amount_minor": 90}},
             {"kind": "product", "fields": {"title": "Tea"}},
             {"kind": "product", "minute": 1, "fields": {"title": "Green tea"}},
             {"kind": "product", "minute": 2, "op": "delete"},
@@ -179,6 +179,7 @@ TOLD: list[tuple[str, list[dict[str, Any]], list[str]]] = [
         ],
         [
             "refund.created",
+            "refund.updated",
             "product.created",
             "product.updated",
             "product.deleted",

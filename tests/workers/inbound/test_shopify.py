@@ -93,6 +93,31 @@ def test_an_order_that_is_deleted_stays_so(dock: Dock) -> None:
     assert dock.message(late)["state"] == "stale"
 
 
+def test_a_refund_that_is_on_its_way_is_told_again_once_its_money_went_back(dock: Dock) -> None:
+    refund = body("refunds/create")
+    [transaction] = refund["transactions"]
+    pending = refund | {"transactions": [transaction | {"status": "pending"}]}
+    dock.post("refunds/create", pending)
+    for minute in (1, 2):
+        dock.post("orders/updated", body("orders/updated", minute, refunds=[refund]), triggered_at=at(minute))
+    late = dock.post("refunds/create", pending)
+    dock.drain()
+    [row] = dock.rows("refunds")
+    assert row["amount_minor"] == row["line_items"][0]["amountMinor"] > 0
+    assert row["presentment"]["currency"] == "JPY"
+    assert told(dock, "refund.") == ["refund.created", "refund.updated"]
+    assert dock.message(late)["state"] == "stale"
+    updated = next(one for one in dock.envelopes() if one["event"] == "refund.updated")
+    assert updated["data"]["changes"]["amountMinor"] == {"old": None, "new": row["amount_minor"]}
+
+
+def test_a_refund_is_heard_of_in_its_order_alone_too(dock: Dock) -> None:
+    dock.post("orders/updated", body("orders/updated", 1, refunds=[body("refunds/create")]))
+    dock.post("refunds/create", body("refunds/create"))
+    dock.drain()
+    assert told(dock) == ["order.created", "refund.created"]
+
+
 def test_a_parcel_is_told_until_it_is_there(dock: Dock) -> None:
     words = (None, "in_transit", "delivered")
     for minute, word in enumerate(words):

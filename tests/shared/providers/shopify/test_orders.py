@@ -255,55 +255,6 @@ def test_a_captured_body_sent_as_a_deletion_deletes_no_order(topic):
         change("orders/delete", stored(topic))
 
 
-def test_a_refund_is_what_was_paid_back():
-    found = change("refunds/create", stored("refunds/create"))
-    body = stored("refunds/create")
-    assert (found.kind, found.fields["order_external_id"]) == ("refund", "9110000000000000732")
-    # The second transaction failed.
-    assert found.fields["amount_minor"] == int(body["transactions"][0]["amount"].replace(".", ""))
-    assert [item["status"] for item in found.fields["attributes"]["transactions"]] == ["success", "failure"]
-    assert "receipt" not in found.fields["attributes"]["transactions"][0]
-    [line] = found.fields["line_items"]
-    assert line["lineItemId"] == str(body["refund_line_items"][0]["line_item_id"])
-    assert line["amountMinor"] == found.fields["amount_minor"]
-
-
-def test_what_a_refunded_line_says_beside_its_fields_is_kept_with_it_but_for_the_line_itself():
-    body = stored("refunds/create")
-    body["refund_line_items"][0] |= {"restock_type": "return", "location_id": 71000000001}
-    [line] = change("refunds/create", body).fields["line_items"]
-    assert line["attributes"] == {"restock_type": "return", "location_id": "71000000001"}
-
-
-def test_a_restock_pays_nothing_back():
-    fields = change("refunds/create", stored("refunds/create--restock")).fields
-    assert (fields["amount_minor"], fields["currency"], len(fields["line_items"])) == (0, "EUR", 1)
-
-
-def test_without_transactions_a_refund_is_its_lines_and_adjustments():
-    fields = change("refunds/create", stored("refunds/create--adjusted")).fields
-    assert fields["amount_minor"] == fields["line_items"][0]["amountMinor"] + 495 + 86
-
-
-def test_a_transaction_without_a_currency_is_in_the_shops():
-    body = stored("refunds/create")
-    for transaction in body["transactions"]:
-        transaction["currency"] = None
-    assert change("refunds/create", body).fields["currency"] == "EUR"
-
-
-def test_money_in_several_currencies_is_no_sum():
-    body = stored("refunds/create")
-    body["transactions"] = [body["transactions"][0], body["transactions"][0] | {"currency": "USD"}]
-    with pytest.raises(PayloadUnexpected, match="several currencies"):
-        change("refunds/create", body)
-
-
-def test_an_order_sent_as_a_refund_is_unexpected():
-    with pytest.raises(PayloadUnexpected, match="not that of the Refund"):
-        change("refunds/create", stored("orders/paid"))
-
-
 PARCELS: list[tuple[str, str | None, str | None]] = [
     ("pending", None, "pending"),
     ("success", None, "shipped"),
