@@ -51,9 +51,14 @@ _CHANGES: Final[Schema] = {
     "description": "What changed, by field.",
     "additionalProperties": {"type": "object", "properties": {"old": {}, "new": {}}, "required": ["old", "new"]},
 }
+_CREATED: Final[Schema] = {
+    **_TIME,
+    "description": "By the provider's clock, or, where it says none, when we first heard.",
+}
+_UPDATED: Final[Schema] = {**_TIME, "description": "When we last heard something new of it."}
 _TIMESTAMPS: Final[Schema] = {
     "type": "object",
-    "properties": {"createdAt": _TIME, "updatedAt": _TIME},
+    "properties": {"createdAt": _CREATED, "updatedAt": _UPDATED},
     "required": ["createdAt", "updatedAt"],
 }
 # The parts of a user that are not as its columns are.
@@ -74,7 +79,7 @@ _USER_PARTS: Final[Mapping[str, Schema]] = {
     },
     "timestamps": {
         **_TIMESTAMPS,
-        "properties": {"subscribedAt": _FORMS[Form.TIME], "createdAt": _TIME, "updatedAt": _TIME},
+        "properties": {"subscribedAt": _FORMS[Form.TIME], "createdAt": _CREATED, "updatedAt": _UPDATED},
     },
 }
 

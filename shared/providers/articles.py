@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shared import money
+from shared.clock import parse_instant
 from shared.errors import PayloadUnexpected
 from shared.providers import reading
 from shared.providers.contract import JSON
@@ -38,6 +39,8 @@ def fields(article: Body, currency: str) -> dict[str, JSON]:
         found["currency"] = code
         if found["price_minor"] is not None:
             mapped.add(name)
+    if (at := parse_instant(article.get("createdAt"))) is not None:
+        found["created_at"] = at
     found["attributes"] = reading.with_text_ids({name: item for name, item in article.items() if name not in mapped})
     return found
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from shared import macs, signatures
+from shared.clock import parse_instant
 from shared.errors import PayloadUnexpected
 from shared.providers import articles, options, reading
 from shared.providers.contract import (
@@ -48,7 +49,7 @@ class RobawsOptions(options.Options):
 
 
 _MAPPED = frozenset(
-    ("id", "name", "firstName", "lastName", "email", "tel", "mobile", "language", "address", "extraFields", "updatedAt")
+    "id name firstName lastName email tel mobile language address extraFields createdAt updatedAt".split()  # noqa: SIM905  # shorter than a name a line
 )
 
 
@@ -142,6 +143,8 @@ def _fields(client: Mapping[str, Any], role_fields: tuple[str, ...]) -> dict[str
     extra = _extra_fields(client)
     if extra is not None:
         fields["custom_fields"] = extra
+    if (at := parse_instant(client.get("createdAt"))) is not None:
+        fields["created_at"] = at
     roles = _roles(client, extra or {}, role_fields)
     if roles is not None:
         fields["roles"] = roles

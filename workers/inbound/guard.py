@@ -134,13 +134,15 @@ def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
         for column, value in change.fields.items()
         if column != "created_at" and (merged := _merged(before, column, value, change)) != before[column]
     }
+    # When it came to be there is no news of it. Until it was said, it was when we first heard of it.
+    born = {"created_at": change.fields.get("created_at") or before["created_at"]}
     if news:
-        after = {**before, **news, "version": change.version, "updated_at": now}
+        after = {**before, **news, **born, "version": change.version, "updated_at": now}
         return Applied(Effect.UPDATED, before, after, frozenset(news))
-    if change.version == before["version"]:
+    if change.version == before["version"] and born["created_at"] == before["created_at"]:
         return Applied(Effect.UNCHANGED, before, before)
     # Nothing new, but what is older than this is now stale.
-    return Applied(Effect.UNCHANGED, before, {**before, "version": change.version})
+    return Applied(Effect.UNCHANGED, before, {**before, **born, "version": change.version})
 
 
 def _update_part(before: Row, change: RecordChange, part: str, *, now: datetime) -> Applied:

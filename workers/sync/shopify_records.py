@@ -115,6 +115,7 @@ def _product(node: dict[str, Any], variants: list[dict[str, Any]], code: str | N
         "product_type": reading.optional_text(node, "productType"),
         "tags": list(dict.fromkeys(word for tag in node.get("tags") or () if (word := str(tag).strip()))),
         "published_at": node.get("publishedAt"),
+        "created_at": node.get("createdAt"),
         # They are read by their ids, and a webhook has them as the shop shows them.
         "variants": [_variant(variant, code) for variant in sorted(variants, key=lambda one: one.get("position") or 0)],
     }

@@ -18,7 +18,7 @@ from shared.providers.shopify.resource import Body
 _SNAPSHOT_ONLY = ("created_at", "updated_at", "email", "first_name", "last_name", "default_address")
 # What has a column of ours; all else is kept under attributes.
 _MAPPED = frozenset(
-    """id admin_graphql_api_id email phone first_name last_name updated_at tags default_address
+    """id admin_graphql_api_id email phone first_name last_name created_at updated_at tags default_address
     email_marketing_consent sms_marketing_consent""".split()  # noqa: SIM905  # shorter than a name a line
 )
 _CHANNELS: Final = ("email", "sms")
@@ -125,6 +125,7 @@ def _default_address(body: Body, name: str) -> dict[str, JSON] | None:
 
 
 _PLAIN: Final[resource.Table] = {
+    "created_at": ("created_at", reading.optional_instant),
     "first_name": ("first_name", reading.optional_text),
     "last_name": ("last_name", reading.optional_text),
     "email": ("email", reading.optional_text),

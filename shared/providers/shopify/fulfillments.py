@@ -90,6 +90,7 @@ def _line(item: Body) -> dict[str, JSON]:
 
 
 _PLAIN: Final[resource.Table] = {
+    "created_at": ("created_at", reading.optional_instant),
     "tracking_number": ("tracking_number", reading.optional_text),
     "tracking_url": ("tracking_url", reading.optional_text),
     "carrier": ("tracking_company", reading.optional_text),

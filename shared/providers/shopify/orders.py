@@ -41,7 +41,7 @@ _SNAPSHOT_ONLY = (
 )
 # What has a field of ours or a topic of its own.
 _MAPPED: Final = frozenset(
-    """id admin_graphql_api_id name updated_at currency email phone cancelled_at cancel_reason
+    """id admin_graphql_api_id name created_at updated_at currency email phone cancelled_at cancel_reason
     processed_at test tags billing_address shipping_address customer line_items
     fulfillments refunds total_price total_price_set subtotal_price subtotal_price_set total_tax
     total_tax_set total_discounts total_discounts_set total_shipping_price_set""".split()  # noqa: SIM905  # shorter than a name a line
@@ -193,6 +193,7 @@ def _discount(item: Body, code: str | None) -> int:
 
 
 _PLAIN: Final[resource.Table] = {
+    "created_at": ("created_at", reading.optional_instant),
     "number": ("name", reading.optional_text),  # what people call it, e.g. #1001
     "email": ("email", reading.optional_text),
     "phone": ("phone", reading.optional_text),

@@ -17,7 +17,7 @@ from shared.providers.shopify.resource import Body
 
 _SNAPSHOT_ONLY = ("created_at", "updated_at", "title", "variants", "handle", "line_items", "tax_exemptions")
 _MAPPED: Final = frozenset(
-    """id admin_graphql_api_id title handle status vendor product_type tags published_at updated_at
+    """id admin_graphql_api_id title handle status vendor product_type tags published_at created_at updated_at
     variants variant_gids options""".split()  # noqa: SIM905  # shorter than a name a line
 )
 # What has a field of a variant, and what only says that something changed.
@@ -28,6 +28,7 @@ _VARIANT: Final = frozenset(
 
 
 _PLAIN: Final[resource.Table] = {
+    "created_at": ("created_at", reading.optional_instant),
     "title": ("title", reading.optional_text),
     "handle": ("handle", reading.optional_text),
     "status": ("status", reading.optional_text),

@@ -15,7 +15,16 @@ from shared.providers.shopify.paid_back import paid_back
 from shared.providers.shopify.resource import Body
 
 _MAPPED: Final = frozenset(
-    ("id", "admin_graphql_api_id", "order_id", "note", "processed_at", "refund_line_items", "transactions")
+    (
+        "id",
+        "admin_graphql_api_id",
+        "order_id",
+        "note",
+        "created_at",
+        "processed_at",
+        "refund_line_items",
+        "transactions",
+    )
 )
 _PARTS: Final = ("transactions", "refund_line_items")  # without either it says nothing of what was refunded
 # The line itself stands with the order.
@@ -70,9 +79,9 @@ def _change(body: Body, order_id: str, code: str | None, version: datetime) -> C
         fields["line_items"] = resource.items(
             body, "refund_line_items", lambda item: _line(item, money.currency), _LINE
         )
-    at = reading.optional_instant(body, "processed_at") or reading.optional_instant(body, "created_at")
-    if at is not None:
-        fields["refunded_at"] = at
+    made_at = reading.optional_instant(body, "created_at")
+    at = reading.optional_instant(body, "processed_at") or made_at
+    fields |= {name: value for name, value in (("created_at", made_at), ("refunded_at", at)) if value is not None}
     return Change("refund", "upsert", refund_id, version, fields)
 
 

@@ -1,7 +1,7 @@
 """What is particular to Robaws."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -29,6 +29,15 @@ def test_the_first_number_and_address_there_is_counts():
 def test_what_the_body_does_not_say_is_left_alone():
     assert set(change({"name": "X"}).fields) == {"full_name", "attributes"}
     assert change({"email": None}).fields["email"] is None
+
+
+@pytest.mark.parametrize("topic", ["client.updated", "article.updated"])
+def test_when_it_came_to_be_is_told_and_what_is_no_time_is_not(topic):
+    for given, told in (("2025-06-11T09:00:00Z", datetime(2025, 6, 11, 9, tzinfo=UTC)), ("then", None), (None, None)):
+        body = {"id": "event-1", "event": topic, "data": {"id": 1, "createdAt": given}}
+        [found] = ACT.understand(ACT.request(ACT.sample(topic=topic, body=orjson.dumps(body))))[1].changes
+        assert found.fields.get("created_at") == told
+        assert "createdAt" not in found.fields["attributes"]
 
 
 def test_a_name_is_never_cut_in_two():

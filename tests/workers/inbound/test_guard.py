@@ -148,6 +148,22 @@ def test_what_is_absent_is_left_and_none_empties() -> None:
     assert [tag["name"] for tag in row["tags"]] == ["vip"]
 
 
+def test_when_a_user_came_to_be_is_the_providers_to_say_and_no_news_whenever_it_is_said() -> None:
+    born = NOW - timedelta(days=400)
+    first, _ = after(change(0, email="a@x", created_at=born))
+    assert first is not None
+    assert first["created_at"] == born
+    # First heard of without it, by its consent for instance.
+    row, story = after(
+        change(0, email="a@x"), change(0, created_at=born), change(1, email="a@x"), change(2, created_at=None)
+    )
+    assert [applied.effect for applied in story] == [Effect.CREATED, *[Effect.UNCHANGED] * 3]
+    assert row is not None
+    assert (row["created_at"], row["version"]) == (born, NOW + timedelta(minutes=2))
+    _, story = after(change(0, created_at=born, email="a@x"), change(1, created_at=born, email="b@x"))
+    assert story[1].changed == {"email"}
+
+
 def test_a_tag_keeps_its_id_and_when_it_was_applied() -> None:
     row, story = after(
         change(0, tags=[{"name": "vip"}]),

@@ -75,6 +75,18 @@ def test_snapshots_in_any_order_end_in_the_newest(dock: Dock) -> None:
         assert told(dock, once) == [once]
 
 
+def test_when_a_record_came_to_be_is_what_the_shop_says_in_every_event(dock: Dock) -> None:
+    for topic in ("customers/create", "orders/create", "products/create", "fulfillments/create", "refunds/create"):
+        dock.post(topic, body(topic))
+    dock.drain()
+    for envelope, topic in zip(
+        dock.envelopes(), ("customers", "orders", "products", "fulfillments", "refunds"), strict=True
+    ):
+        [record] = [one for name, one in envelope["data"].items() if name != "changes"]
+        created = datetime.fromisoformat(body(f"{topic}/create")["created_at"])
+        assert datetime.fromisoformat(record["timestamps"]["createdAt"]) == created, topic
+
+
 def test_an_order_of_250_lines_is_kept_and_told_whole(dock: Dock) -> None:
     dock.post("orders/create", orjson.loads(orjson.dumps(sample_orders.order("orders/create", 3, NOW, lines=250))))
     dock.drain()

@@ -32,6 +32,7 @@ def read(minute: int, blank: str | None) -> list[Change]:
         "productType": blank,
         "tags": ["enamel", "new"],
         "publishedAt": "2026-01-05T14:00:00Z",
+        "createdAt": "2026-01-04T14:00:00Z",
         "updatedAt": updated,
     }
     variants = [
@@ -74,6 +75,7 @@ def posted(minute: int, blank: str | None) -> list[Change]:
         "product_type": blank,
         "tags": "enamel, new",
         "published_at": "2026-01-05T09:00:00-05:00",
+        "created_at": "2026-01-04T09:00:00-05:00",
         "updated_at": updated,
         "variants": [
             {

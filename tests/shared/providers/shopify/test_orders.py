@@ -244,6 +244,17 @@ def test_what_contradicts_itself_is_unexpected_and_never_guessed(name, value, pr
         change("orders/paid", body)
 
 
+@pytest.mark.parametrize(
+    "topic",
+    ["customers/create", "orders/create", "products/create", "fulfillments/create", "refunds/create"],
+)
+def test_when_it_came_to_be_is_told_and_no_attribute(topic):
+    body = stored(topic)
+    fields = change(topic, body).fields
+    assert fields["created_at"] == datetime.fromisoformat(body["created_at"])
+    assert "created_at" not in fields["attributes"]
+
+
 def test_a_deleted_order_is_gone_as_of_when_it_was_triggered():
     found = change("orders/delete", stored("orders/delete"))
     assert (found.kind, found.op, found.version) == ("order", "delete", ACT.sample().now)
