@@ -47,6 +47,7 @@ class RecordChange:
     fields: Mapping[str, Any]
     once: str | None = None  # what the provider calls this happening: counted once, however often it is told
     part: str | None = None  # it speaks of a part with a clock of its own
+    guesses: frozenset[str] = frozenset()  # fields that count only where nothing is known
     is_of_forgotten: bool = False  # it refers to somebody who was erased, or to an order of theirs
 
 
@@ -81,7 +82,7 @@ def record_change(change: Change, *, account_id: UUID, provider: str, tenant: st
         once = str(told["key"])
         told = {name: value for name, value in told.items() if name != "key"}
     fields = {name: _check(kind, checks, name, value) for name, value in told.items()}
-    return RecordChange(kind, key, change.op, version, _storable(fields), once, change.part)
+    return RecordChange(kind, key, change.op, version, _storable(fields), once, change.part, change.guesses)
 
 
 def _storable(fields: dict[str, Any]) -> dict[str, Any]:

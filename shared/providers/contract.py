@@ -169,6 +169,9 @@ class Change:
     `part` names a part of the record that is told of apart from the rest, with a clock of its own: a customer's consent
     to e-mail. Its versions are compared with each other alone, so neither hides the other; attributes have the last one
     as `<part>_at`. It revives nothing.
+
+    `guesses` are the fields whose value the provider does not say but lets one guess, such as when a parcel arrived:
+    they count only where nothing is known.
     """
 
     kind: str
@@ -178,6 +181,7 @@ class Change:
     fields: Mapping[str, JSON] = field(default_factory=dict)
     part: str | None = None
     item: Item | None = None  # one item's changes hold together or not at all, whatever becomes of the others
+    guesses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ process that dies in the middle leaves nothing.
 A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
 comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out. So
 it is of a record that refers to a redacted one, and a new one of these is redacted from the start.
-A list is replaced whole, but an item that says nothing of its attributes keeps those that it had.
+A guess counts only where nothing is known. A list is replaced whole, but an item that says nothing of its attributes
+keeps those that it had.
 A count adds to a user whatever the versions, and to a tombstone nothing. An adjustment adds to what an older snapshot
 told, and to nothing else: a newer one has it already, and where there is no order, its snapshot will. A part is
 compared with what was last said of that part, whatever the record's version, which it leaves as it is; it is stale to a
@@ -132,7 +133,9 @@ def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     news = {
         column: merged
         for column, value in change.fields.items()
-        if column != "created_at" and (merged := _merged(before, column, value, change)) != before[column]
+        if column != "created_at"
+        and (merged := _merged(before, column, value, change)) != before[column]
+        and not (column in change.guesses and before[column] is not None)
     }
     # When it came to be there is no news of it. Until it was said, it was when we first heard of it.
     born = {"created_at": change.fields.get("created_at") or before["created_at"]}

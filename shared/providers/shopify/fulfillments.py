@@ -65,10 +65,12 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
         )
     if reading.optional_text(body, "status") == "success" and "created_at" in body:
         fields["shipped_at"] = reading.optional_instant(body, "created_at")
-    # They do not say when it was delivered: this is when they last wrote to a fulfillment that is.
-    if status == "delivered":
-        fields["delivered_at"] = version
-    return Outcome(changes=(Change("shipment", "upsert", shipment_id, version, fields),))
+    # They do not say when it was delivered: by the time they first wrote to a fulfillment that is. They may well write
+    # to it again, a week later.
+    if status is not None:
+        fields["delivered_at"] = version if status == "delivered" else None
+    guesses = frozenset({"delivered_at"}) if status == "delivered" else frozenset[str]()
+    return Outcome(changes=(Change("shipment", "upsert", shipment_id, version, fields, guesses=guesses),))
 
 
 def _status(body: Body) -> str | None:

@@ -138,6 +138,21 @@ def test_a_parcel_is_told_until_it_is_there(dock: Dock) -> None:
     assert told(dock) == ["shipment.created", "shipment.updated", "shipment.updated", "shipment.delivered"]
 
 
+def test_a_parcel_was_delivered_when_it_was_first_told_and_not_when_it_was_last_written_to(dock: Dock) -> None:
+    words = ((1, "in_transit"), (2, "delivered"), (11_522, "delivered"))  # the last eight days later
+    for minute, word in words:
+        dock.post("fulfillments/update", body("fulfillments/update", minute, shipment_status=word, name=f"#{minute}"))
+    dock.drain()
+    [parcel] = dock.rows("shipments")
+    assert (parcel["delivered_at"], parcel["version"]) == (at(2), at(11_522))
+    # One that was not there after all, and then is.
+    for minute, word in ((11_523, "failure"), (11_524, "delivered")):
+        dock.post("fulfillments/update", body("fulfillments/update", minute, shipment_status=word))
+        dock.drain()
+        [parcel] = dock.rows("shipments")
+        assert parcel["delivered_at"] == (at(minute) if word == "delivered" else None)
+
+
 def test_stock_is_the_last_that_was_counted(dock: Dock) -> None:
     for minute, available in ((2, 5), (1, 9), (3, None)):
         dock.post("inventory_levels/update", body("inventory_levels/update", minute, available=available))

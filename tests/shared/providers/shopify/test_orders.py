@@ -294,7 +294,7 @@ def test_a_fulfillment_becomes_a_shipment_of_its_order():
     assert (found.kind, found.fields["order_external_id"]) == ("shipment", "9110000000000000732")
     assert (found.fields["carrier"], found.fields["tracking_number"]) == ("bpost", "3SABC000000731")
     assert found.fields["shipped_at"] == found.version
-    assert "delivered_at" not in found.fields
+    assert found.fields["delivered_at"] is None
 
 
 def test_what_a_line_of_a_parcel_says_beside_its_fields_is_kept_with_it():
@@ -308,6 +308,7 @@ def test_what_a_line_of_a_parcel_says_beside_its_fields_is_kept_with_it():
 def test_a_delivered_parcel_says_when_and_what_was_expected():
     found = change("fulfillments/update", stored("fulfillments/update--delivered"))
     assert (found.fields["status"], found.fields["delivered_at"]) == ("delivered", found.version)
+    assert found.guesses == {"delivered_at"}
     assert found.fields["expected_at"] == datetime(2026, 11, 7, 11, 0, tzinfo=UTC)
 
 
