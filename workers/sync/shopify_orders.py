@@ -62,6 +62,13 @@ _AMOUNTS: Final[Mapping[str, str]] = {
     "discount_minor": "totalDiscountsSet",
     "shipping_minor": "totalShippingPriceSet",
 }
+_SEEN: Final[Mapping[str, str]] = {
+    "totalMinor": "totalPriceSet",
+    "subtotalMinor": "subtotalPriceSet",
+    "taxMinor": "totalTaxSet",
+    "discountMinor": "totalDiscountsSet",
+    "shippingMinor": "totalShippingPriceSet",
+}
 
 Node = Mapping[str, Any]
 
@@ -135,7 +142,7 @@ def _fields(node: Node, known: RowMapping) -> dict[str, Any]:
         "discount_codes": node["discountCodes"],
         # The same words in another order are no news.
         "tags": known["tags"] if sorted(known["tags"]) == sorted(node["tags"]) else node["tags"],
-        "presentment": _presentment(node["totalPriceSet"]),
+        "presentment": _presentment(node),
         "line_items": _lines(node["lineItems"], code, known["line_items"]),
         "attributes": _attributes(node, code),
         **{ours: money.to_minor(node[theirs]["shopMoney"]["amount"], code) for ours, theirs in _AMOUNTS.items()},
@@ -155,9 +162,15 @@ def _attributes(node: Node, code: str) -> dict[str, Any]:
     return told | {"current_total_price": money.to_text(left, code)}
 
 
-def _presentment(both: Node) -> dict[str, Any]:
-    seen = both["presentmentMoney"]
-    return {"currency": seen["currencyCode"], "totalMinor": money.to_minor(seen["amount"], seen["currencyCode"])}
+def _presentment(node: Node) -> dict[str, Any]:
+    """The amounts as the customer saw them, those that are in the currency of the total."""
+    code = node["totalPriceSet"]["presentmentMoney"]["currencyCode"]
+    seen: dict[str, Any] = {"currency": code}
+    for name, theirs in _SEEN.items():
+        money_seen = node[theirs]["presentmentMoney"]
+        if money_seen["currencyCode"] == code:
+            seen[name] = money.to_minor(money_seen["amount"], code)
+    return seen
 
 
 def _lines(nodes: Sequence[Node], code: str, known: Sequence[Node]) -> list[dict[str, Any]]:

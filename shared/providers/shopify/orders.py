@@ -49,7 +49,7 @@ _MAPPED: Final = frozenset(
 # What has a field of a line, or says no more than one: its name is its title and its variant's, its discount is taken
 # off its total.
 _LINE: Final = frozenset(
-    """id admin_graphql_api_id sku title name quantity price product_id variant_id
+    """id admin_graphql_api_id sku title name quantity current_quantity price product_id variant_id
     fulfillment_status total_discount total_discount_set""".split()  # noqa: SIM905  # shorter than a name a line
 )
 _ADDRESS: Final = resource.ADDRESS | {"name"}

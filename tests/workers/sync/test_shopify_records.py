@@ -11,9 +11,9 @@ from shared.providers.shopify import products
 from shared.record_changes import record_change
 from tests.workers.inbound.dock import NOW, SHOP
 from workers.inbound.guard import Effect, Row, apply
+from workers.inbound.learn import LeftOut
 from workers.sync.shopify_files import Read
 from workers.sync.shopify_records import changes_of
-from workers.sync.upstream import UpstreamFailed
 
 SOURCE = Source("1", "shopify", (), {"currencies": {SHOP: "EUR"}})
 # What neither form has to say: Shopify writes it as nothing, or as null.
@@ -136,7 +136,11 @@ def test_a_webhook_after_a_sync_adds_only_what_a_sync_does_not_read(
 
 
 @pytest.mark.parametrize("wrong", [{"title": 7}, {"vendor": ["x"]}])
-def test_an_answer_that_is_not_of_its_kind_fails_the_sync(wrong: dict[str, Any]) -> None:
-    node = {"id": "gid://shopify/Product/1", "updatedAt": "2026-11-01T10:00:00Z"} | wrong
-    with pytest.raises(UpstreamFailed, match="is not a text"):
-        changes_of(Read({"products": [node]}))
+def test_an_answer_that_is_not_of_its_kind_is_left_out_and_named(wrong: dict[str, Any]) -> None:
+    good = {"id": "gid://shopify/Product/2", "updatedAt": "2026-11-01T10:00:00Z"}
+    bad = good | {"id": "gid://shopify/Product/1"} | wrong
+    left_out, change = changes_of(Read({"products": [bad, good]}))
+    assert isinstance(left_out, LeftOut)
+    assert (left_out.kind, left_out.external_id) == ("product", "1")
+    assert "is not a text" in left_out.reason
+    assert isinstance(change, Change)
