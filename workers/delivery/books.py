@@ -11,7 +11,7 @@ from random import Random
 
 import redis
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from shared import lanes, logs, queues
 from shared.clock import after
@@ -75,27 +75,47 @@ class Books:
         return made
 
     def record(self, results: Sequence[Result], now: datetime) -> Recorded:
-        """Write results down. One that the database does not take costs itself only."""
+        """Write results down. One that cannot be written costs itself only, and its delivery does not hang on it."""
         try:
-            with transaction(self._context.engine) as connection:
-                recorded = outcome.record(connection, results, settings=self._settings, now=now, rng=self._rng)
+            recorded = self._write(results, now)
         except (OperationalError, InterfaceError):
             raise
-        except DBAPIError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others must not be sent again for it
             if len(results) == 1:
-                # Not the error's text: it holds the values that were bound.
-                code = getattr(error.orig, "pgcode", None)
-                _log.error("delivery.unrecordable", delivery_id=results[0].claimed.delivery_id, sqlstate=code)
-                return Recorded(Counter(unrecordable=1))
+                return self._record_bare(results[0], error, now)
             recorded = Recorded()
             for half in (results[: len(results) // 2], results[len(results) // 2 :]):
                 part = self.record(half, now)
                 recorded.counts.update(part.counts)
                 recorded.closed |= part.closed
-            return recorded
+        return recorded
+
+    def _write(self, results: Sequence[Result], now: datetime) -> Recorded:
+        with transaction(self._context.engine) as connection:
+            recorded = outcome.record(connection, results, settings=self._settings, now=now, rng=self._rng)
         self._counters.update({name: n for name, n in recorded.counts.items() if name.startswith("attempts:")})
         for result in results:
             _tell(result)
+        return recorded
+
+    def _record_bare(self, result: Result, error: Exception, now: datetime) -> Recorded:
+        """Write down what a result came to without a word of its reply; or, if not even that, that it is over.
+
+        Left leased it would be sent again with every lease, for ever, and no try be counted.
+        """
+        # Not the error's text: it holds the values that were bound.
+        code = getattr(getattr(error, "orig", None), "pgcode", None)
+        about = {"delivery_id": result.claimed.delivery_id, "error": type(error).__name__, "sqlstate": code}
+        _log.error("delivery.unrecordable", **about)
+        try:
+            recorded = self._write([outcome.bare(result)], now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as again:  # noqa: BLE001  # as above
+            _log.error("delivery.buried", **about | {"error": type(again).__name__})
+            with transaction(self._context.engine) as connection:
+                recorded = outcome.bury(connection, result, now=now)
+        recorded.counts["unrecordable"] += 1
         return recorded
 
     def give_back(self, unsent: Sequence[Claimed], flown: bool, now: datetime) -> int:  # passed on

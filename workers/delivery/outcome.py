@@ -7,7 +7,7 @@ those deliveries are sent again, with the same webhook-id.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from workers.delivery.backoff import Policy, next_delay
 from workers.delivery.claim import Claimed
 
 EVENT_EXPIRED = "event_expired"
+UNRECORDABLE = "unrecordable"  # the database refused what was to be written of an attempt
 LATER_SECONDS = 60.0  # how long "later" is when nobody says
 
 _LANES = text("""
@@ -72,6 +73,11 @@ FROM unnest(CAST(:id AS uuid[]), CAST(:success_count AS bigint[]), CAST(:failed_
 AS r(id, success_count, failed_count, last_delivery_status, last_delivery_at, consecutive_failures, first_failure_at,
     pauses, paused_until, warned_percent)
 WHERE l.subscription_id = r.id
+""")
+_BURY = text("""
+UPDATE deliveries SET state = :state, claim_id = NULL, lease_until = NULL, tries = tries + 1, finished_at = :now,
+    last_status = NULL, last_error = :code
+WHERE id = CAST(:id AS uuid) AND state = 'leased' AND claim_id = CAST(:claim AS uuid)
 """)
 _LANE_FIELDS = [entry.name for entry in fields(lane.Lane)]
 
@@ -124,6 +130,23 @@ def record(
     _move_lanes(connection, {rows[key]: some for key, some in landings.items() if key in rows}, settings, recorded, now)
     recorded.closed |= {key for key in ids if key not in rows or not _is_open(rows[key])}
     return recorded
+
+
+def bare(result: Result) -> Result:
+    """The result with nothing of what the receiver said but its status and its verdict."""
+    code = None if result.judgement.verdict is Verdict.DELIVERED else UNRECORDABLE
+    answer = result.answer and Answer(result.answer.status, error_code=code, duration_ms=result.answer.duration_ms)
+    return replace(result, answer=answer, judgement=replace(result.judgement, code=code))
+
+
+def bury(connection: Connection, result: Result, *, now: datetime) -> Recorded:
+    """End the delivery of a result that cannot be written down: delivered if it was, else dead, for a person to see."""
+    was_delivered = result.judgement.verdict is Verdict.DELIVERED
+    state = DeliveryState.DELIVERED if was_delivered else DeliveryState.DEAD
+    claimed = result.claimed
+    values = {"state": state, "code": UNRECORDABLE, "id": claimed.delivery_id, "claim": claimed.claim_id, "now": now}
+    counted = state.value if connection.execute(_BURY, values).rowcount else "lost"
+    return Recorded(Counter({counted: 1}))
 
 
 def _is_open(row: Any) -> bool:

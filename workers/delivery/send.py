@@ -14,6 +14,8 @@ from workers.delivery.claim import Claimed
 from workers.delivery.outcome import EVENT_EXPIRED, Result
 from workers.delivery.subscribers import Subscriber
 
+FLIGHT_FAILED = "flight_failed"  # our own code failed with the request or its answer
+
 _log = logs.get("delivery")
 
 
@@ -34,12 +36,16 @@ async def attempt(
         return Result(claimed, None, outgoing, started_at, started_at)
     judge = None if subscriber is None or subscriber.destination is None else subscriber.destination.judge
     if isinstance(outgoing, Outgoing) and subscriber is not None and judge is not None:
-        answer = await session.send(outgoing, timeout_seconds=min(subscriber.timeout_seconds, timeout_max_seconds))
-        landed_at = clock()
-        if answer.status in outgoing.done_statuses:
-            judgement = Judgement(Verdict.DELIVERED)
-        else:
-            judgement = judge(answer, landed_at)
+        answer = Answer(None, error_code=FLIGHT_FAILED, error="It failed on our side; the log says where.")
+        try:
+            answer = await session.send(outgoing, timeout_seconds=min(subscriber.timeout_seconds, timeout_max_seconds))
+            landed_at = clock()
+            is_done = answer.status in outgoing.done_statuses
+            judgement = Judgement(Verdict.DELIVERED) if is_done else judge(answer, landed_at)
+        except Exception:  # noqa: BLE001  # without a result it would be sent again with every lease, for ever
+            _log.exception("delivery.flight_failed", delivery_id=claimed.delivery_id)
+            landed_at = clock()
+            judgement = Judgement(Verdict.AGAIN, FLIGHT_FAILED)
     else:
         landed_at = started_at
         answer = Answer(None, error_code=str(outgoing), error="Nothing was sent.")

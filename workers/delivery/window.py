@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from random import Random
 from typing import TypeVar
@@ -281,19 +282,23 @@ class Window:
             batch, self._results = self._results[:RECORD_MAX], self._results[RECORD_MAX:]
             if not self._results:
                 self._landed.clear()
-            if not batch:
-                continue
-            self._writing = True
             try:
-                recorded = await self._in_books(self._books.record, batch, self.clock())
-            except SQLAlchemyError as error:
-                _log.warning("delivery.unrecorded", results=len(batch), error=type(error).__name__)
-                await self._keep(batch)
-                continue
-            finally:
-                self._writing = False
+                await self._write(batch)
+            except Exception:  # noqa: BLE001  # the writer's edge: without it nothing would ever be written down again
+                _log.exception("delivery.writer_failed", results=len(batch))
+
+    async def _write(self, batch: list[Result]) -> None:
+        self._writing = True
+        try:
+            recorded = await self._in_books(self._books.record, batch, self.clock())
+        except Exception as error:  # noqa: BLE001  # whatever it is, what was sent is not forgotten while it may count
+            _log.warning("delivery.unrecorded", results=len(batch), error=type(error).__name__)
+            await self._keep(batch)
+        else:
             await self._settle(batch, recorded)
             self._changed.set()
+        finally:
+            self._writing = False
 
     async def _keep(self, batch: list[Result]) -> None:
         """Keep results for a later try while their leases last; after that they no longer count."""
@@ -389,10 +394,8 @@ class Window:
             await asyncio.sleep(seconds)
             return
         self._changed.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
-        except TimeoutError:
-            return
 
     async def _in_books(self, function: Callable[..., Value], *args: object) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)

@@ -1,6 +1,7 @@
 """Processes that die between a claim and its result, results that come too late, and stopping."""
 
 import threading
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,11 +10,13 @@ from sqlalchemy.exc import OperationalError
 
 from shared.destinations.contract import Answer as Reply
 from shared.destinations.contract import Judgement, Verdict
+from shared.destinations.registry import DESTINATIONS
 from tests.doubles.crm import Answer, Crm
 from tests.workers.delivery.conftest import Clock, Desk
 from workers.delivery import outcome
 from workers.delivery.books import Books
 from workers.delivery.outcome import Result
+from workers.delivery.window import Window
 
 
 def test_k7_a_lease_whose_dispatcher_died_is_sent_again_with_the_same_id(desk: Desk, crm: Crm, clock: Clock):
@@ -79,9 +82,14 @@ def test_expired_leases_of_closed_subscriptions_rest(desk: Desk, clock: Clock):
     assert desk.states(gone) == {"discarded": 1}
 
 
-@pytest.mark.parametrize("boundary", ["claim", "record"])
-def test_a_database_that_fails_in_the_middle_costs_no_delivery(
-    desk: Desk, crm: Crm, clock: Clock, monkeypatch: pytest.MonkeyPatch, boundary: str
+LOST = OperationalError("SELECT", {}, Exception("the server closed the connection"))
+
+
+@pytest.mark.parametrize(
+    ("boundary", "error"), [("claim", LOST), ("record", LOST), ("record", RuntimeError("nobody expected it"))]
+)
+def test_a_database_that_fails_in_the_middle_costs_no_delivery(  # noqa: PLR0917
+    desk: Desk, crm: Crm, clock: Clock, monkeypatch: pytest.MonkeyPatch, boundary: str, error: Exception
 ):
     subscription = desk.subscribe(crm.url())
     desk.owe(subscription, count=20)
@@ -91,7 +99,7 @@ def test_a_database_that_fails_in_the_middle_costs_no_delivery(
     def failing(self, *args):
         if left[0]:
             left[0] -= 1
-            raise OperationalError("SELECT", {}, Exception("the server closed the connection"))
+            raise error
         return original(self, *args)
 
     monkeypatch.setattr(Books, boundary, failing)
@@ -102,21 +110,109 @@ def test_a_database_that_fails_in_the_middle_costs_no_delivery(
     assert len(crm.received) == 20, "results are kept and written down later, not sent again"
 
 
-def test_a_result_that_the_database_refuses_costs_only_itself(desk: Desk, crm: Crm, monkeypatch: pytest.MonkeyPatch):
-    subscription = desk.subscribe(crm.url())
-    ids = desk.owe(subscription, count=20)
-    poison = str(ids[7])
+def refusing(poison: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that takes nothing of the delivery `poison`, whatever it is."""
     original = outcome.record
 
-    def refusing(connection, results, **rest):
+    def record(connection, results, **rest):
         if any(each.claimed.delivery_id == poison for each in results):
             connection.execute(text("SELECT 1 / 0"))
         return original(connection, results, **rest)
 
-    monkeypatch.setattr(outcome, "record", refusing)
+    monkeypatch.setattr(outcome, "record", record)
+
+
+@pytest.mark.parametrize(("status", "state", "tries"), [(200, "delivered", 1), (500, "dead", 1), (410, "dead", 1)])
+def test_a_result_that_the_database_refuses_costs_only_itself_and_is_never_sent_again(  # noqa: PLR0917
+    desk: Desk, crm: Crm, clock: Clock, monkeypatch: pytest.MonkeyPatch, status: int, state: str, tries: int
+):
+    subscription, other = desk.subscribe(crm.url("/poison")), desk.subscribe(crm.url())
+    (poison,) = desk.owe(subscription)
+    desk.owe(other, count=19)
+    crm.answer(status, path="/poison")
+    refusing(str(poison), monkeypatch)
+
+    desk.dispatch()
+    clock.forward(91)
+    assert desk.expire() == 0
     desk.dispatch()
 
-    assert desk.states(subscription) == {"delivered": 19, "leased": 1}
+    assert desk.states(other) == {"delivered": 19}
+    row = desk.delivery(poison)
+    assert (row.state, row.tries, row.last_error, row.claim_id) == (state, tries, "unrecordable", None)
+    assert len(crm.at("/poison")) == 1
+
+
+@pytest.mark.parametrize("excerpt", ["a NUL: \x00", "half a character: \ud800"])
+@pytest.mark.parametrize(
+    ("status", "verdict", "state", "code"),
+    [(200, Verdict.DELIVERED, "delivered", None), (500, Verdict.AGAIN, "pending", "unrecordable")],
+)
+def test_a_reply_that_the_database_refuses_is_recorded_without_its_text(  # noqa: PLR0917
+    desk: Desk, clock: Clock, excerpt: str, status: int, verdict: Verdict, state: str, code: str | None
+):
+    subscription = desk.subscribe("http://127.0.0.1:9999/")
+    ids = desk.owe(subscription, count=9)
+    books = Books(desk.context, rng=Random(1))
+    claims = books.claim({str(subscription): 9}, [], clock()).taken
+    odd = next(claimed for claimed in claims if claimed.delivery_id == str(ids[4]))
+    results = [result_of(claimed, 200, Verdict.DELIVERED, clock) for claimed in claims if claimed is not odd]
+    answer = Reply(status, excerpt=excerpt, error=excerpt, duration_ms=7)
+    results.insert(3, Result(odd, answer, Judgement(verdict, excerpt if code else None), clock(), clock()))
+
+    recorded = books.record(results, clock())
+
+    assert recorded.counts["unrecordable"] == 1
+    assert desk.states(subscription) == ({"delivered": 9} if state == "delivered" else {"delivered": 8, "pending": 1})
+    row = desk.delivery(ids[4])
+    assert (row.state, row.tries, row.attempts, row.last_status, row.last_error) == (state, 1, 1, status, code)
+    (made,) = desk.attempts(ids[4])
+    assert (made.status, made.error_code, made.response_excerpt, made.duration_ms) == (status, code, None, 7)
+    assert desk.lane(subscription).failed_count == (code is not None)
+
+
+@pytest.mark.parametrize("name", ["_settle", "_forget"])
+def test_a_writer_that_fails_as_nobody_expected_goes_on_writing(
+    desk: Desk, crm: Crm, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    subscription = desk.subscribe(crm.url())
+    desk.owe(subscription)
+    with monkeypatch.context() as patch:
+        original = getattr(Window, name)
+        left = [1]
+
+        def failing(self, *args):
+            if left[0]:
+                left[0] -= 1
+                raise RuntimeError("a bug")
+            return original(self, *args)
+
+        patch.setattr(Window, name, failing)
+        desk.dispatch()
+    assert left == [0]
+    other = desk.subscribe(crm.url())
+    desk.owe(other, count=3)
+    desk.dispatch()
+    assert desk.states(subscription) == {"delivered": 1}
+    assert desk.states(other) == {"delivered": 3}
+
+
+def test_a_reply_that_nobody_can_judge_is_a_try_like_any_other(
+    desk: Desk, crm: Crm, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    def judge(*_: object) -> Judgement:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(DESTINATIONS, "webhook", replace(DESTINATIONS["webhook"], judge=judge))
+    subscription = desk.subscribe(crm.url(), retry_attempts=1)
+    (delivery,) = desk.owe(subscription)
+    for _ in range(3):
+        desk.dispatch()
+        clock.forward(91)
+        assert desk.expire() == 0
+    row = desk.delivery(delivery)
+    assert (row.state, row.tries, row.last_error) == ("dead", 2, "flight_failed")
+    assert len(crm.received) == 2
 
 
 def test_k22_stopping_finishes_what_is_in_flight_and_gives_back_the_rest(desk: Desk, crm: Crm):
