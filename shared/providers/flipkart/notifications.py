@@ -8,7 +8,7 @@ own items. The order shows those of the latest, and under `shipment:<id>` in its
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from shared.errors import PayloadUnexpected
@@ -52,6 +52,8 @@ _WORDS: Final[Mapping[str | None, str]] = {
     "SHIPPED": "shipped",
 }
 _FRAME: Final = frozenset(("eventType", "source", "version", "timestamp", "attributes", "shipmentId", "returnId"))
+_REFUND: Final = "refund"  # what a returned item is for, as return_created has it; a word that we do not know is none
+_NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)  # past whatever they will send, and within what a database holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,15 @@ def _contents(shipment_id: str, told: Notification, fields: Mapping[str, JSON]) 
 
 
 def _return(told: Notification) -> Iterator[Change]:
-    """A return is a shipment back: its status ends with `returned`. It is a refund only when they call it one."""
+    """A return is a shipment back: its status ends with `returned`, and with it comes the refund.
+
+    Its end names the items and not what they are for: that stands in return_created alone. So a return that was made
+    for a replacement buries its refund beforehand, at an instant that no end of it comes after.
+    """
     return_id = reading.identifier(told.body, "returnId")
     items = reading.objects(told.attributes, "returnItems")
+    refunded = [item for item in items if (reading.optional_text(item, "action") or _REFUND).lower() == _REFUND]
+    is_refund = bool(refunded) or not items
     status = _RETURNS[told.topic]
     fields: dict[str, JSON] = {
         "provider_status": reading.optional_text(told.attributes, "status") or told.topic,
@@ -154,8 +162,10 @@ def _return(told: Notification) -> Iterator[Change]:
     yield Change("shipment", "upsert", return_id, told.version, fields)
     if told.topic == "return_created":
         yield _contents(return_id, told, fields)
-    if told.topic == "return_completed" and any(item.get("action") == "refund" for item in items):
-        yield Change("refund", "upsert", return_id, told.version, _refund(items, told))
+        if not is_refund:
+            yield Change("refund", "delete", return_id, _NEVER)
+    if told.topic == "return_completed" and is_refund:
+        yield Change("refund", "upsert", return_id, told.version, _refund(refunded, told))
 
 
 def _returned_line(item: Body) -> dict[str, JSON]:

@@ -127,8 +127,6 @@ def _return(topic: str, number: int, at: datetime) -> JSON:
         item["expectedDate"] = _time(at + timedelta(days=9))
     elif topic == "return_item_tracking_id_update":
         item |= {"trackingId": f"FMPR9{number:09d}", "courierName": "Ekart Logistics"}
-    elif topic == "return_completed" and number % 2:
-        item |= {"action": "refund", "quantity": 1, "reason": "DEFECTIVE_PRODUCT"}
     if topic in ("return_created", "return_picked_up", "return_completed", "return_cancelled"):
         attributes["status"] = topic.upper()
     return _frame(topic, at, attributes) | {"returnId": f"{40_100_000_000_000_000 + number}"}

@@ -183,18 +183,34 @@ def test_a_shipment_tells_its_orders_with_lines_and_money():
     assert next(iter(first.fields["attributes"])) == f"shipment:{parcel.external_id}"
 
 
-def test_a_return_is_a_shipment_back_and_a_refund_only_when_they_say_so():
-    item = {"orderItemId": "1", "quantity": 1}
-    back, refund = changes(
-        "return_completed", returnId="r-1", attributes={"returnItems": [item | {"action": "refund"}]}
-    )
+def test_the_end_of_a_return_is_a_refund_though_it_names_the_items_alone():
+    back, refund = changes("return_completed", returnId="r-1", attributes={"returnItems": [{"orderItemId": "1"}]})
     assert (back.kind, back.fields["status"], back.fields["attributes"]["direction"]) == (
         "shipment",
         "returned",
         "return",
     )
-    assert (refund.kind, refund.external_id, refund.fields["line_items"][0]["lineItemId"]) == ("refund", "r-1", "1")
-    assert len(changes("return_completed", returnId="r-1", attributes={"returnItems": [item]})) == 1
+    assert (refund.kind, refund.op, refund.external_id) == ("refund", "upsert", "r-1")
+    [line] = refund.fields["line_items"]
+    assert (line["lineItemId"], line["quantity"], line["amountMinor"]) == ("1", None, None)
+    assert "amount_minor" not in refund.fields
+
+
+def test_what_is_returned_for_something_else_is_no_refund_of_it():
+    replaced, repaid = {"orderItemId": "1", "action": "replace"}, {"orderItemId": "2", "action": "REFUND"}
+    _, refund = changes("return_completed", returnId="r-1", attributes={"returnItems": [replaced, repaid]})
+    assert [line["id"] for line in refund.fields["line_items"]] == ["2"]
+    assert len(changes("return_completed", returnId="r-1", attributes={"returnItems": [replaced]})) == 1
+
+
+@pytest.mark.parametrize(
+    ("actions", "is_buried"),
+    [(["refund"], False), ([None], False), (["replace"], True), (["replace", "refund"], False)],
+)
+def test_only_a_return_for_something_else_says_beforehand_that_there_is_no_refund(actions, is_buried):
+    items = [{"orderItemId": "1", "action": action} for action in actions]
+    found = [change.op for change in changes("return_created", returnId="r-1", attributes={"returnItems": items})]
+    assert ("delete" in found) == is_buried
 
 
 def test_an_order_told_whole_has_its_own_currency_buyer_and_address():

@@ -204,10 +204,10 @@ CHANNELS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "flipkart": {
         "shipment_created": ("shipment", "shipment", "order"),
         "return_created": ("shipment", "shipment"),
+        "return_completed": ("shipment", "refund"),
         **dict.fromkeys(
             (
                 "return_cancelled",
-                "return_completed",
                 "return_expected_date_changed",
                 "return_item_tracking_id_update",
                 "return_picked_up",

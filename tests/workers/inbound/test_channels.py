@@ -141,6 +141,22 @@ def test_a_flipkart_return_ends_as_returned(dock: Dock) -> None:
     assert told(dock, "shipment.returned", "refund.") == ["shipment.returned", "refund.created"]
 
 
+def test_a_flipkart_return_for_a_replacement_ends_without_a_refund(dock: Dock) -> None:
+    channel = Channel(dock, "flipkart")
+    [created] = [
+        one for one in samples.stored("flipkart") if (one.topic, one.variant) == ("return_created", "replacement")
+    ]
+    body = orjson.loads(created.body)
+    channel.send("return_created", body)
+    channel.drain()
+    items = [{"orderItemId": item["orderItemId"]} for item in body["attributes"]["returnItems"]]
+    ended = {"eventType": "return_completed", "timestamp": "2026-10-01T10:00:00+05:30", "returnId": body["returnId"]}
+    channel.send("return_completed", ended | {"attributes": {"status": "RETURN_COMPLETED", "returnItems": items}})
+    channel.drain()
+    assert told(dock, "shipment.returned", "refund.") == ["shipment.returned"]
+    assert [row["deleted_at"] is None for row in dock.rows("refunds")] == [False]
+
+
 def test_a_selloship_parcel_that_comes_back_is_told_as_returned_once(dock: Dock) -> None:
     channel = Channel(dock, "selloship")
     for minute, topic in enumerate(("SHIPMENT_CREATED", "SHIPMENT_UPDATED", "SHIPMENT_RTO")):
