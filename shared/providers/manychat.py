@@ -3,12 +3,15 @@
 Comes in: a contact, bare or as `{"event", "data": {...}}`, with a token in a header. Comes out: one change of one user.
 ManyChat signs nothing and names no event: a flow that wants its event known writes it into the body. Pure.
 
+A body is what the contact is when the flow runs, and holds no time of that: `last_interaction` is older, the same in
+many bodies, and absent where a flow writes a few fields alone. So what comes later counts, by the time of its arrival.
+The flow waits for our answer before it goes on, and ManyChat sends nothing twice.
+
 Source: manychat/dynamic_block_docs, Full Contact Data, read 2026-11. Any field may be null or absent; ids are numbers
 in old bodies and texts in new ones.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from shared.errors import PayloadUnexpected
@@ -59,7 +62,6 @@ _OPT_INS: Final[Mapping[str, str]] = {
     "optin_whatsapp": "whatsapp",
     "tt_optin": "tiktok",
 }
-_SEEN: Final = ("last_interaction", "ig_last_interaction", "last_seen", "ig_last_seen")
 _MAPPED: Final = frozenset((*_TEXTS, *_OPT_INS, "id", "ig_id", "subscribed", "tags", "custom_fields"))
 
 
@@ -82,7 +84,7 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
         key=reading.unique_key(None, request.body),
         delivery_id=None,
         tenant=reading.optional_identifier(contact, "page_id") or "",
-        occurred_at=_seen(contact),
+        occurred_at=None,
     )
 
 
@@ -98,16 +100,11 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
         return Outcome(ignored=f"topic {identity.topic} is not handled")
     contact = _contact(body)
     contact_id = reading.identifier(contact)
-    return Outcome(changes=(Change("user", "upsert", contact_id, _seen(contact), fields(contact)),))
+    return Outcome(changes=(Change("user", "upsert", contact_id, None, fields(contact)),))
 
 
 def _contact(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return reading.as_object(body["data"], "data") if "data" in body else body
-
-
-def _seen(contact: Mapping[str, Any]) -> datetime | None:
-    """When they were last here: the nearest there is to a version. A change made by hand does not raise it."""
-    return max((at for name in _SEEN if (at := reading.optional_instant(contact, name))), default=None)
 
 
 def fields(contact: Mapping[str, Any]) -> dict[str, JSON]:

@@ -138,8 +138,7 @@ def _ask(job: Job, subscriber: str, version: datetime | None) -> Change | LeftOu
 def _change(job: Job, subscriber: str, contact: Mapping[str, Any], version: datetime | None) -> Change:
     """The change that an External Request with this contact would have been.
 
-    What was known before the reading is no newer than what was read, though a message without a time of its own has
-    the time of its arrival; what arrived meanwhile is, and wins.
+    It counts as of what was known before the reading: what arrived meanwhile is newer, and wins.
     """
     provider = PROVIDERS["manychat"]
     source = Source(id=str(job.source["id"]), provider=provider.name, secrets=job.secrets)
@@ -147,8 +146,7 @@ def _change(job: Job, subscriber: str, contact: Mapping[str, Any], version: date
     (change,) = provider.transform(told, contact, source).changes
     if not isinstance(change, Change) or change.external_id != subscriber:
         raise PayloadUnexpected("it is about somebody else")
-    versions = [at for at in (change.version, version) if at is not None]
-    return replace(change, version=max(versions, default=None))
+    return replace(change, version=version)
 
 
 def _keep(job: Job, progress: dict[str, Any], read: Mapping[str, Change | LeftOut | None]) -> None:

@@ -84,10 +84,10 @@ def test_what_is_not_said_is_left_alone():
     assert set(change().fields) == {"manychat_id", "attributes"}
 
 
-def test_the_version_is_when_they_were_last_here():
-    last = change(last_interaction="2026-05-04T10:00:00Z", ig_last_seen="2026-05-04T13:00:00+02:00", last_seen=None)
-    assert last.version == datetime(2026, 5, 4, 11, tzinfo=UTC)
-    assert change(last_interaction=None).version is None
+def test_what_counts_is_when_it_came_for_no_body_says_when_it_was_made():
+    assert change(last_interaction="2026-05-04T10:00:00Z").version is None
+    body = orjson.dumps({"id": 1, "last_interaction": "2026-05-04T10:00:00Z"})
+    assert ACT.understand(ACT.request(ACT.sample(body=body)))[0].occurred_at is None
 
 
 def test_the_token_is_a_bearers_unless_another_header_is_agreed_on():

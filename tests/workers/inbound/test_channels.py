@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from shared.db.engine import transaction
 from shared.ids import new_id
 from shared.inbox import shard_of
 from shared.providers import samples
@@ -15,6 +16,9 @@ from shared.providers.registry import PROVIDERS
 from tests.workers import rows
 from tests.workers.inbound.dock import NOW, Dock
 from workers.inbound.drain import drain
+from workers.inbound.listings import load_listings
+from workers.inbound.messages import restore
+from workers.inbound.process import process
 
 CHANNELS = ("flipkart", "selloship", "myntra", "manychat", "facebook", "robaws")
 
@@ -214,6 +218,37 @@ def test_a_manychat_contact_is_a_user_whose_tags_follow(dock: Dock) -> None:
     assert [tag["name"] for tag in user["tags"]] == ["vip"]
     assert (user["manychat_id"], user["custom_fields"]["visits"]) == (user["external_id"], "3")
     assert told(dock, "user.created", "tag.") == ["user.created", "tag.added", "tag.removed"]
+
+
+def test_a_manychat_message_that_tells_little_hides_nothing_of_the_next_that_tells_all(dock: Dock) -> None:
+    channel = Channel(dock, "manychat")
+    full = {"id": "7", "page_id": "4711", "last_interaction": "2026-03-02T11:00:00+00:00", "email": "a@shop.example"}
+    channel.send("subscriber.updated", full)
+    channel.send(
+        "subscriber.tag_added",
+        {"event": "subscriber.tag_added", "data": {"id": "7", "page_id": "4711", "tags": ["vip"]}},
+    )
+    later = full | {"last_interaction": "2026-03-02T11:59:00+00:00", "email": "b@shop.example"}
+    last = channel.send("subscriber.updated", later)
+    channel.drain()
+    [user] = dock.rows("users")
+    assert (user["email"], [tag["name"] for tag in user["tags"]]) == ("b@shop.example", ["vip"])
+    assert user["attributes"]["last_interaction"] == later["last_interaction"]
+    assert dock.message(last)["state"] == "processed"
+
+
+def test_a_manychat_message_that_is_replayed_counts_as_of_when_it_came(dock: Dock) -> None:
+    channel = Channel(dock, "manychat")
+    first = channel.send("subscriber.updated", {"id": "7", "page_id": "4711", "email": "a@shop.example"})
+    channel.send("subscriber.updated", {"id": "7", "page_id": "4711", "email": "b@shop.example"})
+    channel.drain()
+    again = restore(dock.message(first))
+    assert again is not None
+    later = NOW + timedelta(days=1)
+    with transaction(dock.engine) as connection:
+        listings = load_listings(connection, dock.context.ring, later)
+        assert process(connection, [again], listings=listings, now=later, replay=True).stale == 1
+    assert [user["email"] for user in dock.rows("users")] == ["b@shop.example"]
 
 
 def test_a_robaws_article_follows_its_stock(dock: Dock) -> None:

@@ -96,6 +96,15 @@ def test_a_message_that_tells_little_has_its_subscriber_read_once_for_all_of_the
     assert chat.standing(Kind.SYNC)["result"] == counted
 
 
+def test_what_arrives_after_a_reading_counts_whenever_the_subscriber_was_last_there(chat: Rig, page: ManyChat):
+    page.subscribe("1", last_interaction="2029-01-01T00:00:00+00:00")
+    say(chat, thin("1"))
+    chat.do(Kind.SYNC)
+    chat.forward(seconds=1)
+    say(chat, '{"id": "1", "page_id": "4711", "first_name": "Zoé"}')
+    assert users(chat)["1"]["first_name"] == "Zoé"
+
+
 def test_what_was_read_lately_is_not_read_again_and_nobody_is_told_of_nothing(chat: Rig, page: ManyChat):
     page.subscribe("1")
     say(chat, thin("1"))
