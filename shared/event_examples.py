@@ -126,13 +126,15 @@ _GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
                 "sku": "SEN-100",
                 "title": "100 g",
                 "barcode": "4006381333931",
+                "price": "14.50",
+                "currency": "EUR",
                 "priceMinor": 1450,
                 "compareAtPriceMinor": None,
                 "inventoryItemId": "7064055069303700803",
                 "inventoryQuantity": 12,
             }
         ],
-        "options": [{"name": "Size", "values": ["100 g"]}],
+        "options": [{"id": "7064055069303700804", "name": "Size", "position": 1, "values": ["100 g"]}],
     },
     "inventory": _SHOP
     | {

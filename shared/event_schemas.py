@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from shared.event_types import CATALOGUE, EventType
 from shared.record_kinds import KINDS, Field, Form, RecordKind, camel
+from shared.record_shapes import Shape, shapes_of
 from shared.users import CHANNELS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -17,7 +18,6 @@ Schema = dict[str, Any]
 _TEXT: Final[Schema] = {"type": "string"}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _COUNT: Final[Schema] = {"type": "integer"}
-_OBJECT: Final[Schema] = {"type": "object"}
 _FORMS: Final[Mapping[Form, Schema]] = {
     Form.TEXT: {"type": ["string", "null"]},
     Form.ID: {"type": ["string", "null"], "description": "The provider's id."},
@@ -27,9 +27,7 @@ _FORMS: Final[Mapping[Form, Schema]] = {
     Form.NUMBER: {"type": ["number", "null"]},
     Form.FLAG: {"type": "boolean"},
     Form.OBJECT: {"type": "object"},
-    Form.PART: {"type": ["object", "null"]},
     Form.TEXTS: {"type": "array", "items": _TEXT},
-    Form.ITEMS: {"type": "array", "items": _OBJECT},
     Form.CUSTOM: {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
     Form.TAGS: {
         "type": "array",
@@ -89,7 +87,7 @@ def record_schema(kind: RecordKind) -> Schema:
     properties: dict[str, Schema] = {**_FRAME}
     for field in kind.fields:
         if kind.name != "user" or not field.name.startswith(("export_consent_", "subscribed_at")):
-            properties[camel(field.name)] = _field(field)
+            properties[camel(field.name)] = _field(field, shapes_of(kind.name).get(field.name))
     properties |= _USER_PARTS if kind.name == "user" else {"timestamps": _TIMESTAMPS}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
@@ -119,8 +117,30 @@ def event_schema(event_type: str) -> Schema:
     }
 
 
-def _field(field: Field) -> Schema:
-    schema = dict(_FORMS[field.form])
+def shape_schema(shape: Shape) -> Schema:
+    """The schema of what stands inside a record: every key is there, whoever the provider is."""
+    properties = {name: _form(form, name) for name, form in shape.keys.items()}
+    if "currency" in properties:
+        for name, form in shape.keys.items():
+            if form is Form.MINOR:
+                properties[name]["description"] = "Money in the smallest unit of the currency beside it."
+    return {"title": shape.name, "type": "object", "properties": properties, "required": list(properties)}
+
+
+def _form(form: Form, name: str) -> Schema:
+    schema = dict(_FORMS[form])
+    if name == "attributes":
+        schema["description"] = "What the provider also says, in its own words: a free object."
+    return schema
+
+
+def _field(field: Field, shape: Shape | None) -> Schema:
+    if shape is not None:
+        schema = shape_schema(shape)
+        if field.form is Form.ITEMS:
+            return {"type": "array", "items": schema}
+        return schema | {"type": ["object", "null"]}
+    schema = _form(field.form, field.name)
     return schema | {"enum": [*field.words, None]} if field.words else schema
 
 

@@ -10,7 +10,8 @@ from math import isfinite
 from typing import Any, Final
 
 from shared.clock import parse_instant, to_json
-from shared.record_kinds import Form
+from shared.record_kinds import Field, Form
+from shared.record_shapes import Shape, shapes_of
 
 Check = Callable[[Any], Any]  # raises TypeError, which says what was expected
 
@@ -153,3 +154,32 @@ CHECKS: Final[Mapping[Form, Check]] = {
     Form.CUSTOM: _custom,
     Form.TAGS: _tags,
 }
+
+
+def check_of(kind: str, field: Field) -> Check:
+    """The check of a kind's field: of its words, of the shape of what stands in it, or of its form alone."""
+    shape = shapes_of(kind).get(field.name)
+    if shape is None:
+        return one_of(field.words) if field.words else CHECKS[field.form]
+    each = _shaped(shape)
+    if field.form is Form.PART:
+        return lambda value: each(value) if value else _part(value)
+    return lambda value: [each(item) for item in _list(value)]
+
+
+def _shaped(shape: Shape) -> Check:
+    """A check that passes objects whose keys are of their forms; a key that is absent stays so, any other passes."""
+    checks = {name: CHECKS[form] for name, form in shape.keys.items()}
+
+    def check(value: Any) -> dict[str, Any]:
+        found = _object(value)
+        for name, item in found.items():
+            its = checks.get(name)
+            if its is not None and (item is not None or shape.blank[name] is not None):
+                try:
+                    found[name] = its(item)
+                except TypeError as error:
+                    raise TypeError(f"{name}: {error}") from error
+        return found
+
+    return check

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from shared.errors import PayloadUnexpected
-from shared.forms import CHECKS, Check, one_of, time, whole
+from shared.forms import Check, check_of, time, whole
 from shared.payload import clean_text, scrub
 from shared.providers.contract import Change
 from shared.record_kinds import KINDS, USER, RecordKind
@@ -54,7 +54,7 @@ class RecordChange:
 # created_at is of the frame, but the provider may know it better than we do.
 _CHECKS: Final[Mapping[str, Mapping[str, Check]]] = {
     kind.name: {
-        **{field.name: one_of(field.words) if field.words else CHECKS[field.form] for field in kind.fields},
+        **{field.name: check_of(kind.name, field) for field in kind.fields},
         "created_at": time,
     }
     for kind in KINDS.values()

@@ -47,7 +47,21 @@ FIELD_NAMES: Final[Mapping[str, str]] = {
     "tags": "tags",
     "address": "address",
 }
+ADDRESS_NAMES: Final = (
+    "name",
+    "company",
+    "line1",
+    "line2",
+    "city",
+    "province",
+    "postalCode",
+    "country",
+    "countryCode",
+    "phone",
+)
 CHANNELS: Final = ("messenger", "instagram", "whatsapp", "telegram")
+
+_NO_ADDRESS: Final[Mapping[str, Any]] = {**dict.fromkeys(ADDRESS_NAMES), "attributes": {}}
 
 
 def user_json(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +90,7 @@ def user_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "timezone": row["timezone"],
         "profilePic": row["profile_pic"],
         "roles": row["roles"],
-        "address": row["address"],
+        "address": None if row["address"] is None else {**_NO_ADDRESS, **row["address"]},
         "optIns": {**dict.fromkeys(CHANNELS, False), **opt_ins},
         "exportConsent": {"given": row["export_consent_given"], "at": _time(row["export_consent_at"])},
         "tags": row["tags"],

@@ -12,10 +12,11 @@ import orjson
 
 from cli import output
 from shared.errors import NotFound
-from shared.event_schemas import event_schema, record_schema
+from shared.event_schemas import event_schema, record_schema, shape_schema
 from shared.event_types import CATALOGUE
 from shared.events import envelope
 from shared.record_kinds import KINDS, RecordKind
+from shared.record_shapes import SHAPES
 
 HEAD = """# Events
 
@@ -28,6 +29,10 @@ in a state, the transition into it is told as well: an order that was paid at on
 `order.paid`. New fields may be added to any object; none is taken away. `crossdock catalogue show order.paid --schema`
 prints the JSON Schema of a type, and `GET /api/admin/event-types` has them all.
 
+"""
+INSIDE = """Every key is always there, whoever the provider is; what it does not say is `null`. `attributes` has what it
+says and we have no field for. It is kept short: `left_out` names what there was no room for. A key that a sender's own
+mapping makes, see [generic](providers/generic.md), stands beside these.
 """
 _AT = datetime(2026, 3, 14, 9, 26, 53, 589000, tzinfo=UTC)
 
@@ -85,7 +90,7 @@ def page() -> str:
         f" {', '.join(f'`{part}`' for part in kind.data)} |\n"
         for name, kind in CATALOGUE.items()
     )
-    records = "".join(_record(kind) for kind in KINDS.values())
+    records = "".join(_record(kind) for kind in KINDS.values()) + _shapes()
     examples = "".join(_section(name) for name in CATALOGUE)
     return (
         f"{HEAD}| type | when | `data` |\n|---|---|---|\n{types}\n## Records\n\nMoney is in the smallest unit of the"
@@ -94,21 +99,42 @@ def page() -> str:
 
 
 def _record(kind: RecordKind) -> str:
-    properties: Mapping[str, Any] = record_schema(kind)["properties"]
-    rows = "".join(f"| `{name}` | {_type(schema)} | {_about(schema)} |\n" for name, schema in properties.items())
-    return f"\n### {kind.name}\n\n| field | type | |\n|---|---|---|\n{rows}"
+    return _table(kind.name, record_schema(kind))
+
+
+def _shapes() -> str:
+    """What stands inside records, each shape once."""
+    shapes = {shape.name: shape for of_kind in SHAPES.values() for shape in of_kind.values()}
+    tables = "".join(_table(name, shape_schema(shape)) for name, shape in shapes.items())
+    return f"\n## Inside records\n\n{INSIDE}\n{tables}"
+
+
+def _table(name: str, schema: Mapping[str, Any]) -> str:
+    properties: Mapping[str, Any] = schema["properties"]
+    rows = "".join(f"| `{name}` | {_type(one)} | {_about(one)} |\n" for name, one in properties.items())
+    return f"\n### {name}\n\n| field | type | |\n|---|---|---|\n{rows}"
 
 
 def _type(schema: Mapping[str, Any]) -> str:
     kinds = schema["type"]
+    if kinds == "array":
+        item = schema["items"]
+        return f"array of {_link(item['title']) if 'title' in item else item['type']}"
+    if "title" in schema:
+        return f"{_link(schema['title'])} or null"
     return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name.replace(' ', '-')})"
 
 
 def _about(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{word}`" for word in schema["enum"] if word is not None)
-    if "properties" in schema:
-        return ", ".join(f"`{name}`" for name in schema["properties"])
+    named = schema["items"] if schema["type"] == "array" else schema
+    if "properties" in named and "title" not in named:
+        return ", ".join(f"`{name}`" for name in named["properties"])
     return str(schema.get("description") or schema.get("format") or "")
 
 

@@ -16,6 +16,7 @@ from shared.errors import PayloadUnexpected
 from shared.providers import reading
 from shared.providers.contract import JSON
 from shared.record_kinds import Field, Form
+from shared.record_shapes import Shape
 
 EPOCH_MS_FROM = 100_000_000_000  # a number of seconds this large is past the year 5000: it is milliseconds
 # Of an item (a line, a variant): a decimal amount under the left name is told in minor units under the right one.
@@ -28,13 +29,21 @@ ITEM_AMOUNTS: Final = {
 _FLAGS: Final = {"true": True, "false": False}
 
 
-def value_of(field: Field, value: Any, currency: str | None = None) -> JSON:
+def value_of(field: Field, value: Any, currency: str | None = None, shape: Shape | None = None) -> JSON:
     """`value` as the field holds it; `currency` is what decimal amounts in its items are of.
+
+    `shape` is that of the objects in it, of a field that has such.
 
     Raises:
         PayloadUnexpected: it is nothing of the kind.
     """
-    return _READERS[field.form](field.name, value, currency)
+    if shape is None:
+        return _READERS[field.form](field.name, value, currency)
+    if field.form is Form.PART:
+        return None if value is None else _shaped(shape, reading.as_object(value, field.name))
+    if value is not None and not isinstance(value, list):
+        raise PayloadUnexpected(f"{field.name} is no list of objects")
+    return [_item(shape, reading.as_object(item, field.name), currency) for item in value or ()]
 
 
 def instant(value: Any, what: str) -> datetime | None:
@@ -143,10 +152,6 @@ def _object(name: str, value: Any, _: str | None) -> JSON:
     return reading.with_text_ids({} if value is None else reading.as_object(value, name))
 
 
-def _part(name: str, value: Any, _: str | None) -> JSON:
-    return None if value is None else reading.with_text_ids(reading.as_object(value, name))
-
-
 def _custom(name: str, value: Any, _: str | None) -> dict[str, str]:
     given: Mapping[str, Any] = {} if value is None else reading.as_object(value, name)
     return {key: _custom_text(item) for key, item in given.items() if item is not None}
@@ -160,22 +165,20 @@ def _custom_text(value: Any) -> str:
     return str(value)
 
 
-def _items(name: str, value: Any, currency: str | None) -> list[JSON]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise PayloadUnexpected(f"{name} is no list of objects")
-    return [_item(reading.as_object(item, name), currency) for item in value]
+def _item(shape: Shape, item: Mapping[str, Any], currency: str | None) -> JSON:
+    rest = {key: one for key, one in item.items() if key not in ITEM_AMOUNTS}
+    amounts = {minor: amount(key, item[key], currency) for key, minor in ITEM_AMOUNTS.items() if key in item}
+    return _shaped(shape, rest) | amounts
 
 
-def _item(item: Mapping[str, Any], currency: str | None) -> JSON:
+def _shaped(shape: Shape, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sender's settings put into an object: our keys in their form, any others as they are."""
     found: dict[str, Any] = {}
-    for key, one in item.items():
-        minor = ITEM_AMOUNTS.get(key)
-        if minor is None:
-            found[key] = str(one) if _is_id(key, one) else reading.with_text_ids(one)
+    for key, one in given.items():
+        if form := shape.keys.get(key):
+            found[key] = _READERS[form](key, one, None)
         else:
-            found[minor] = amount(key, one, currency)
+            found[key] = str(one) if _is_id(key, one) else reading.with_text_ids(one)
     return found
 
 
@@ -192,9 +195,7 @@ _READERS: Final[Mapping[Form, Callable[[str, Any, str | None], JSON]]] = {
     Form.NUMBER: _number,
     Form.FLAG: _flag,
     Form.OBJECT: _object,
-    Form.PART: _part,
     Form.TEXTS: _texts,
-    Form.ITEMS: _items,
     Form.CUSTOM: _custom,
     Form.TAGS: _tags,
 }

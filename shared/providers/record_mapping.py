@@ -19,6 +19,7 @@ from shared.providers.mapping import as_text
 from shared.providers.options import Options
 from shared.record_kinds import KINDS, Form, RecordKind
 from shared.record_kinds import Field as RecordField
+from shared.record_shapes import shapes_of
 
 ITEMS_MAX = 1_000  # of one message; HubSpot sends a hundred, and nobody many more
 RULES_MAX = 50
@@ -138,7 +139,7 @@ def _change(rule: Rule, item: JSON, *, is_gone: bool) -> Change:
 
 
 def _fields_of(rule: Rule, item: JSON) -> dict[str, JSON]:
-    known = _FIELDS[rule.kind]
+    known, shapes = _FIELDS[rule.kind], shapes_of(rule.kind)
     fields: dict[str, JSON] = {}
     foreign: dict[str, JSON] = {}
     code = mapped_values.currency_code(_in_our_words(rule, "currency", _found(rule.fields.get("currency"), item)))
@@ -154,7 +155,7 @@ def _fields_of(rule: Rule, item: JSON) -> dict[str, JSON]:
         if field.words and value is not None and value not in field.words:
             foreign[name] = value  # a word that is not ours is kept for people to see
             continue
-        fields[field.name] = mapped_values.value_of(field, value, code)
+        fields[field.name] = mapped_values.value_of(field, value, code, shapes.get(field.name))
     for name, expression in rule.amounts.items():
         there, value = compiled(expression).find(item)
         if there:

@@ -11,6 +11,7 @@ from typing import Any
 from shared.events import EventDraft
 from shared.record_json import deleted_record_json, record_json, value_json
 from shared.record_kinds import RecordKind, Transition
+from shared.record_shapes import shapes_of
 from workers.inbound import user_events
 from workers.inbound.guard import Applied, Effect, Row
 from workers.inbound.origin import Origin, draft
@@ -57,8 +58,12 @@ def _happened(transition: Transition, before: Row | None, after: Row) -> bool:
 def _changes(kind: RecordKind, applied: Applied) -> dict[str, Any]:
     """{name in JSON: {"old", "new"}} in the order of the record's JSON."""
     before, after = applied.before or {}, applied.after or {}
+    shapes = shapes_of(kind.name)
     return {
-        name: {"old": value_json(before[column]), "new": value_json(after[column])}
+        name: {
+            "old": value_json(before[column], shapes.get(column)),
+            "new": value_json(after[column], shapes.get(column)),
+        }
         for column, name in kind.json_names.items()
         if column in applied.changed
     }

@@ -5,15 +5,16 @@ the middle leaves nothing.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
-from shared.clock import to_json
 from shared.events import EventDraft
+from shared.record_json import value_json
+from shared.record_shapes import shapes_of
 from shared.users import FIELD_NAMES, deleted_user_json, user_json
 from workers.inbound.guard import Applied, Effect, Row
 from workers.inbound.origin import Origin, draft
 
+_SHAPES = shapes_of("user")
 _CONSENT = frozenset({"export_consent_given", "export_consent_at"})
 
 
@@ -63,7 +64,10 @@ def _field_drafts(before: Row, after: Row, user: Mapping[str, Any], origin: Orig
 def _changes(before: Row, after: Row, columns: frozenset[str]) -> dict[str, dict[str, Any]]:
     """{name in JSON: {"old", "new"}} in the order of the user's JSON."""
     changes = {
-        name: {"old": _json(before[column]), "new": _json(after[column])}
+        name: {
+            "old": value_json(before[column], _SHAPES.get(column)),
+            "new": value_json(after[column], _SHAPES.get(column)),
+        }
         for column, name in FIELD_NAMES.items()
         if column in columns and column not in _CONSENT
     }
@@ -73,11 +77,7 @@ def _changes(before: Row, after: Row, columns: frozenset[str]) -> dict[str, dict
 
 
 def _consent(row: Row) -> dict[str, Any]:
-    return {"given": row["export_consent_given"], "at": _json(row["export_consent_at"])}
-
-
-def _json(value: Any) -> Any:
-    return to_json(value) if isinstance(value, datetime) else value
+    return {"given": row["export_consent_given"], "at": value_json(row["export_consent_at"])}
 
 
 def _draft(event_type: str, data: Mapping[str, Any], user: Row, origin: Origin) -> EventDraft:

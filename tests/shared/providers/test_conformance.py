@@ -4,22 +4,32 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import jsonschema
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import PayloadUnexpected
+from shared.event_schemas import record_schema
 from shared.providers import samples
 from shared.providers.contract import Evidence, Headers, Refusal, Reply, Request
 from shared.providers.registry import PROVIDERS
+from shared.record_changes import record_change
+from shared.record_json import record_json
+from shared.record_kinds import KINDS
+from shared.record_shapes import shapes_of
+from shared.users import user_json
 from tests.shared.providers.acting import CASES, NOW, OTHER, SECRET, Actor, actor, is_timed, signature_header
+from workers.inbound.guard import Row, apply
 
 PAYLOADS = [(case, payload) for case in CASES for payload in samples.stored(CASES[case][0])]
 
 
 BY_ARRIVAL = frozenset({"manychat"})  # whose bodies hold no time of what they say
+UNDECLARED = frozenset({"product_id"})  # of Shopify's options, which are kept as they come
 IN_HEADERS = [case for case in CASES if not actor(case).signs_inside]  # the others sign inside the body
 
 
@@ -218,6 +228,30 @@ def test_every_stored_payload_transforms(case, payload):
         assert isinstance(change.external_id, str)
         assert ((change.version or identity.occurred_at) is None) == (act.provider.name in BY_ARRIVAL)
         orjson.dumps(dict(change.fields))
+
+
+@pytest.mark.parametrize(("case", "payload"), PAYLOADS, ids=[f"{c}-{p.topic}-{p.variant}" for c, p in PAYLOADS])
+def test_what_a_stored_payload_tells_keeps_to_the_published_schema(case, payload):
+    act = actor(case)
+    identity, outcome = act.understand(act.request(act.sample(topic=payload.topic, body=payload.body)))
+    rows: dict[tuple[str, str], Row] = {}
+    for change in outcome.changes:
+        if (kind := KINDS.get(change.kind)) is None:
+            continue
+        version = change.version or identity.occurred_at or NOW
+        checked = record_change(
+            change, account_id=UUID(int=1), provider=act.provider.name, tenant=identity.tenant, version=version
+        )
+        place = (change.kind, change.external_id)
+        after = apply(rows.get(place), checked, now=NOW).after
+        assert after is not None
+        rows[place] = after
+        shown = user_json(after) if change.kind == "user" else record_json(kind, after)
+        jsonschema.validate(orjson.loads(orjson.dumps(shown)), record_schema(kind))
+        for name, shape in shapes_of(kind.name).items():
+            held = shown[kind.json_names[name]]
+            for one in held if isinstance(held, list) else [held] if held else []:
+                assert set(one) - UNDECLARED == set(shape.keys), name  # no provider has keys of its own
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -109,6 +109,14 @@ def test_what_is_absent_says_nothing_and_null_empties():
     assert change(ORDER, body).fields == {"number": None, "currency": "JPY", "total_minor": 1_200}
 
 
+def test_what_is_ours_in_a_line_is_brought_into_its_form_and_what_is_not_stays():
+    rule = ORDER | {"fields": ORDER["fields"] | {"lineItems": "data.lines[].{quantity: n, sku: s, colour: c}"}}
+    fields = checked(change(rule, {"data": {"id": "1", "lines": [{"n": "3", "s": 77, "c": {"r": 1}}]}}))
+    assert fields["line_items"] == [{"quantity": 3, "sku": "77", "colour": {"r": 1}}]
+    with pytest.raises(PayloadUnexpected, match="quantity is no whole number"):
+        change(rule, {"data": {"id": "1", "lines": [{"n": 1.5}]}})
+
+
 def test_a_word_that_is_not_ours_is_kept_among_the_attributes():
     fields = change(ORDER, {"data": {"id": "1", "paid": "MAYBE"}}).fields
     assert "financial_status" not in fields

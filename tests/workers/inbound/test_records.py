@@ -14,6 +14,7 @@ from shared.event_schemas import event_schema
 from shared.providers.contract import Change, Headers, Identity, Outcome, Provider, Request
 from shared.record_changes import record_change
 from shared.record_kinds import KINDS
+from shared.record_shapes import LINE
 from shared.states import MessageState
 from tests.workers.inbound.dock import NOW, Dock
 from workers.inbound.guard import Effect
@@ -81,7 +82,7 @@ def test_an_order_of_250_lines_is_kept_and_told_whole(dock: Dock) -> None:
     hear(dock, order(line_items=lines, total_minor=250 * 10**12, currency="JPY"))
     assert dock.rows("orders")[0]["line_items"] == lines
     [envelope] = dock.envelopes()
-    assert envelope["data"]["order"]["lineItems"] == lines
+    assert envelope["data"]["order"]["lineItems"] == [{**LINE.blank, **line} for line in lines]
     assert envelope["data"]["order"]["totalMinor"] == 250 * 10**12
 
 
@@ -209,6 +210,15 @@ def test_each_effect_and_each_transition_is_told_exactly_once(
         jsonschema.validate(envelope, event_schema(envelope["event"]))
 
 
+def test_what_changed_in_a_list_is_told_whole_too(dock: Dock) -> None:
+    hear(dock, order(0, line_items=[{"id": "1", "quantity": 1}]))
+    hear(dock, order(1, line_items=[{"id": "1", "quantity": 2}]))
+    changes = dock.envelopes()[-1]["data"]["changes"]["lineItems"]
+    assert changes == {
+        said: [{**LINE.blank, "id": "1", "quantity": quantity}] for said, quantity in (("old", 1), ("new", 2))
+    }
+
+
 def test_a_replayed_message_of_any_kind_tells_nothing_that_is_known(dock: Dock) -> None:
     message = hear(dock, *({"kind": name, "id": "1:1"} for name in KINDS))
     told = dock.told()
@@ -244,6 +254,9 @@ def test_a_word_that_is_not_ours_fails_its_message_with_the_words_that_are(dock:
         {"total_minor": True},
         {"total_minor": 2**63},
         {"line_items": [1]},
+        {"line_items": [{"quantity": "2"}]},
+        {"line_items": [{"attributes": "many"}]},
+        {"shipping_address": {"city": ["Wien"]}},
         {"line_items": {}},
         {"is_test": 1},
         {"tags": "a"},
