@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shared.errors import PayloadUnexpected
-from shared.providers import agreed, reading
+from shared.providers import agreed, leftovers, reading
 from shared.providers.contract import (
     JSON,
     Change,
@@ -85,7 +85,8 @@ INDIA: Final = timedelta(hours=5, minutes=30)
 _TIMES: Final = ("eventTime", "updatedOn", "createdOn")  # the first there is
 _PATH: Final = re.compile(r"/storefront/v4/(order|return)/([^/]+)(?:/([A-Za-z]+))?/?")
 _RECEIVER: Final = frozenset(("receiverName", "mobile", "address", "city", "state", "zipcode", "email"))
-_MAPPED: Final = _RECEIVER | {"orderLineEntries", *_TIMES}
+_FRAME: Final = frozenset(("orderLineEntries", *_TIMES))
+_LINE: Final = frozenset(("orderLineId", "sku", "quantity"))
 _ACCEPTED: Final = orjson.dumps({"statusCode": 1000, "statusMessage": "Accepted", "statusType": "SUCCESS"})
 
 
@@ -142,15 +143,14 @@ def _order(order_id: str, action: str, body: Body) -> Iterator[Change]:
     if means.shipment and (packet_id or means.whole):
         yield Change("shipment", "upsert", packet_id or order_id, version, _packet(order_id, action, body))
         return
-    rest = reading.with_text_ids({name: item for name, item in body.items() if name not in _MAPPED})
     fields: dict[str, JSON] = {"number": order_id}
     if means.order is not None:
         fields["status"] = means.order
     if action == "create":
-        fields |= _created(body) | {"attributes": rest}
+        fields |= _created(body) | {"attributes": _rest(body, _RECEIVER | _FRAME)}
     else:
         # Under the call's name, so that what one said does not hide what another did.
-        fields["attributes"] = {action: {**rest, "orderLineEntries": _lines(body)}}
+        fields["attributes"] = {action: {**_rest(body, _FRAME), "orderLineEntries": _lines(body)}}
     if means.order == "cancelled":
         fields["cancelled_at"] = _at(body)
         fields["cancel_reason"] = reading.optional_text(body, "reason")
@@ -159,12 +159,11 @@ def _order(order_id: str, action: str, body: Body) -> Iterator[Change]:
 
 def _packet(order_id: str, action: str, body: Body) -> dict[str, JSON]:
     status = _ACTIONS[action].shipment
-    unmapped = {name: item for name, item in body.items() if name not in _MAPPED and name != "packetId"}
     fields: dict[str, JSON] = {
         "order_external_id": order_id,
         "status": status,
         "provider_status": action,
-        "attributes": reading.with_text_ids(unmapped),
+        "attributes": _rest(body, _FRAME | {"packetId"}),
     }
     if lines := _lines(body):
         fields["line_items"] = lines
@@ -200,26 +199,26 @@ def _created(body: Body) -> dict[str, JSON]:
 
 
 def _lines(body: Body) -> list[dict[str, JSON]]:
-    mapped = ("orderLineId", "sku", "quantity")
     return [
         {
             "id": reading.identifier(item, "orderLineId"),
             "sku": reading.optional_text(item, "sku"),
             "quantity": reading.optional_integer(item, "quantity"),
-            **({"attributes": rest} if (rest := _rest(item, mapped)) else {}),
+            "attributes": leftovers.of(item, _LINE),
         }
         for item in reading.objects(body, "orderLineEntries")
     ]
 
 
-def _rest(item: Body, mapped: tuple[str, ...]) -> JSON:
-    return reading.with_text_ids({name: value for name, value in item.items() if name not in mapped})
+def _rest(body: Body, mapped: frozenset[str]) -> dict[str, JSON]:
+    found: dict[str, JSON] = reading.with_text_ids({name: item for name, item in body.items() if name not in mapped})
+    return found
 
 
 def _return(return_id: str, body: Body) -> Change:
     """A return: a shipment back, whose status ends with `returned`."""
     word = reading.optional_text(body, "status")
-    mapped = ("id", "returnId", "status", "sellerOrderId", "orderLineId", "quantity", *_TIMES)
+    mapped = frozenset(("id", "returnId", "status", "sellerOrderId", "orderLineId", "quantity", *_TIMES))
     fields: dict[str, JSON] = {"attributes": {**_rest(body, mapped), "direction": "return"}}
     if word is not None:
         fields["provider_status"] = word

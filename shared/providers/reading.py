@@ -156,7 +156,7 @@ def with_text_ids(value: JSON, *, depth: int = 0) -> JSON:
     return value
 
 
-def address(**parts: str | None) -> dict[str, str | None]:
+def address(**parts: str | None) -> dict[str, JSON]:
     """An address in our words: line1, line2, city, province, postalCode, country, countryCode, company, phone."""
     names = ("company", "line1", "line2", "city", "province", "postalCode", "country", "countryCode", "phone")
     return {name: parts.get(name) for name in names}

@@ -17,7 +17,7 @@ from pydantic import Field
 from shared import macs, signatures
 from shared.clock import parse_instant
 from shared.errors import PayloadUnexpected
-from shared.providers import articles, options, reading
+from shared.providers import articles, leftovers, options, reading
 from shared.providers.contract import (
     JSON,
     Change,
@@ -51,6 +51,8 @@ class RobawsOptions(options.Options):
 _MAPPED = frozenset(
     "id name firstName lastName email tel mobile language address extraFields createdAt updatedAt".split()  # noqa: SIM905  # shorter than a name a line
 )
+
+_ADDRESS = frozenset(("addressLine1", "addressLine2", "postalCode", "city", "country"))
 
 
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
@@ -148,11 +150,15 @@ def _fields(client: Mapping[str, Any], role_fields: tuple[str, ...]) -> dict[str
     roles = _roles(client, extra or {}, role_fields)
     if roles is not None:
         fields["roles"] = roles
+    if (since := parse_instant(client.get("createdAt"))) is not None:
+        fields["created_at"] = since
     fields["attributes"] = reading.with_text_ids({name: item for name, item in client.items() if name not in _MAPPED})
+    if more := _beside_values(client):
+        fields["attributes"]["extraFields"] = more
     return fields
 
 
-def _address(given: Mapping[str, Any] | None) -> dict[str, str | None] | None:
+def _address(given: Mapping[str, Any] | None) -> dict[str, JSON] | None:
     if given is None:
         return None
     return reading.address(
@@ -161,7 +167,7 @@ def _address(given: Mapping[str, Any] | None) -> dict[str, str | None] | None:
         city=reading.optional_text(given, "city"),
         postalCode=reading.optional_text(given, "postalCode"),
         country=reading.optional_text(given, "country"),
-    )
+    ) | {"attributes": leftovers.of(given, _ADDRESS)}
 
 
 def _extra_fields(client: Mapping[str, Any]) -> dict[str, str] | None:
@@ -180,6 +186,14 @@ def _extra_fields(client: Mapping[str, Any]) -> dict[str, str] | None:
         elif value is not None:
             raise PayloadUnexpected(f"extraFields has a value of an unknown kind: {type(holder).__name__}")
     return found
+
+
+def _beside_values(client: Mapping[str, Any]) -> dict[str, JSON]:
+    """What extra fields have beside their values: a type, a group."""
+    given = reading.optional_object(client, "extraFields") or {}
+    holders = {name: reading.optional_object(given, name) or {} for name in given}
+    found = {name: [key for key in holder if key.endswith("Value")] for name, holder in holders.items()}
+    return {name: rest for name, values in found.items() if (rest := leftovers.of(holders[name], values))}
 
 
 def _roles(client: Mapping[str, Any], extra: Mapping[str, str], role_fields: tuple[str, ...]) -> list[str] | None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.errors import PayloadUnexpected
-from shared.providers import reading
+from shared.providers import leftovers, reading
 from shared.providers.contract import JSON, Change, Outcome
 
 ORDER_CHANGE: Final = "ORDER_CHANGE"
@@ -35,6 +35,23 @@ _ORDER: Final[Mapping[str, tuple[str, str | None, str | None]]] = {
 }
 # Source: github.com/amzn/selling-partner-api-models, schemas/notifications, processingStatus, read 2026-11.
 _ENDED: Final[Mapping[str, str]] = {"done": "done", "cancelled": "cancelled", "fatal": "failed"}
+
+
+# What has a field of ours, in lower case; `orderstatus` is ours in part only, so theirs is kept beside it.
+_TOLD: Final = frozenset(("amazonorderid", "orderchangetrigger", "summary", "purchasedate", "timeoforderchange"))
+_ITEM: Final = frozenset(("orderitemid", "sellersku", "quantity"))
+_ENDED_TOLD: Final = frozenset(
+    ("feedid", "feedtype", "resultfeeddocumentid", "reportid", "reporttype", "reportdocumentid")
+)
+# Their names as documented, since one record must not have one thing twice, in two cases.
+_WORDS: Final = {
+    name.casefold(): name
+    for name in """SellerId NotificationLevel OrderChangeType ChangeReason MarketplaceId OrderStatus OrderType
+    FulfillmentType DestinationPostalCode NumberOfItemsShipped NumberOfItemsUnshipped EarliestShipDate LatestShipDate
+    EarliestDeliveryDate LatestDeliveryDate OrderPrograms ShippingPrograms OrderItems OrderItemStatus QuantityShipped
+    SupplySourceId IsBuyerRequestedCancel""".split()  # noqa: SIM905  # shorter than a name a line
+}
+_ENDED_WORDS: Final = {name.casefold(): name for name in ("processingStatus", "accountId", "sellerId")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,6 @@ def _order(notification: Notification) -> Change:
     fields: dict[str, JSON] = {
         "number": order_id,
         "placed_at": reading.optional_instant(summary, "purchasedate"),
-        "attributes": _rest(change, trigger, summary),
     }
     if status is not None:
         fields["status"] = status
@@ -132,10 +148,15 @@ def _order(notification: Notification) -> Change:
         name: word for name, word in (("financial_status", paid), ("fulfillment_status", shipped)) if word is not None
     }
     # At the level of an item only that item is certain to be listed: the others stay as they are known.
-    if "orderitems" in summary and (reading.optional_text(change, "notificationlevel") or "").casefold() != (
-        "orderitemlevel"
-    ):
+    level = (reading.optional_text(change, "notificationlevel") or "").casefold()
+    is_listed = "orderitems" in summary and level != "orderitemlevel"
+    if is_listed:
         fields["line_items"] = [_line(item) for item in reading.optional_list(summary, "orderitems") or ()]
+    mapped = _TOLD | {"orderitems"} if is_listed else _TOLD
+    whole = (notification.payload["orderchangenotification"], change.get("orderchangetrigger"), change["summary"])
+    rest = {name: item for one in whole for name, item in _others(one, mapped, _WORDS).items()}
+    # What an earlier one said of an item alone is over once all are listed.
+    fields["attributes"] = reading.with_text_ids(rest) | ({"OrderItems": None} if is_listed else {})
     return Change("order", "upsert", order_id, version, fields)
 
 
@@ -152,32 +173,18 @@ def _line(item: JSON) -> dict[str, JSON]:
         "productId": None,
         "variantId": None,
         "status": _ORDER.get((word or "").casefold(), (None, None, None))[2],
+        "attributes": leftovers.of(_others(item, _ITEM, _WORDS), ()),
     }
 
 
-def _rest(change: Body, trigger: Body, summary: Body) -> JSON:
-    """What has no field of ours, in the words of the documentation."""
-    kept = {
-        "SellerId": change.get("sellerid"),
-        "NotificationLevel": change.get("notificationlevel"),
-        "OrderChangeType": change.get("orderchangetype"),
-        "ChangeReason": trigger.get("changereason"),
-        "MarketplaceId": summary.get("marketplaceid"),
-        "OrderStatus": summary.get("orderstatus"),
-        "OrderType": summary.get("ordertype"),
-        "FulfillmentType": summary.get("fulfillmenttype"),
-        "DestinationPostalCode": summary.get("destinationpostalcode"),
-        "NumberOfItemsShipped": summary.get("numberofitemsshipped"),
-        "NumberOfItemsUnshipped": summary.get("numberofitemsunshipped"),
-        "EarliestShipDate": summary.get("earliestshipdate"),
-        "LatestShipDate": summary.get("latestshipdate"),
-        "EarliestDeliveryDate": summary.get("earliestdeliverydate"),
-        "LatestDeliveryDate": summary.get("latestdeliverydate"),
-        "OrderPrograms": summary.get("orderprograms"),
-        "ShippingPrograms": summary.get("shippingprograms"),
-        "OrderItems": summary.get("orderitems"),
+def _others(given: JSON, mapped: frozenset[str], words: Mapping[str, str]) -> dict[str, JSON]:
+    """What of an object has no field of ours, and says something."""
+    found = reading.as_object(given or {}, "the notification")
+    return {
+        words.get(lower, name): item
+        for name, item in found.items()
+        if (lower := name.casefold()) not in mapped and item is not None
     }
-    return reading.with_text_ids({name: item for name, item in kept.items() if item is not None})
 
 
 def _ended(notification: Notification, kind: str, document: str) -> Change:
@@ -190,7 +197,7 @@ def _ended(notification: Notification, kind: str, document: str) -> Change:
         "report_type": reading.optional_text(body, f"{kind}type"),
         "document_id": reading.optional_text(body, document),
         "finished_at": notification.at,
-        "attributes": reading.with_text_ids({"processingStatus": word, "accountId": body.get("accountid")}),
+        "attributes": reading.with_text_ids(_others(notification.payload[name], _ENDED_TOLD, _ENDED_WORDS)),
     }
     if word.casefold() in _ENDED:
         fields["status"] = _ENDED[word.casefold()]

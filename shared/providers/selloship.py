@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from shared.errors import PayloadUnexpected
-from shared.providers import agreed, reading
+from shared.providers import agreed, leftovers, reading
 from shared.providers.contract import (
     JSON,
     Change,
@@ -57,6 +57,8 @@ USUAL: Final = agreed.Usual(
     hmac={"header": "X-Webhook-Signature"},
     token={"header": "X-Webhook-Token"},
 )
+_FRAME: Final = frozenset(("event", "waybillDetails"))
+_ITEM: Final = frozenset(("id", "sku", "title", "quantity"))
 _MAPPED: Final = frozenset(
     ("waybill", "currentStatus", "statusDate", "orderId", "courier", "trackingUrl", "expectedDeliveryDate", "items")
 )
@@ -105,7 +107,7 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
     since = reading.optional_local_instant(details, "statusDate", INDIA)
     fields: dict[str, JSON] = {
         "tracking_number": waybill,
-        "attributes": reading.with_text_ids({name: item for name, item in details.items() if name not in _MAPPED}),
+        "attributes": reading.with_text_ids({**_without(body, _FRAME), **_without(details, _MAPPED)}),
     }
     if status is not None:
         fields["status"] = status
@@ -121,6 +123,10 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
     except OverflowError as error:
         raise PayloadUnexpected("statusDate is no time") from error
     return Outcome(changes=(Change("shipment", "upsert", waybill, version, fields),))
+
+
+def _without(given: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: item for name, item in given.items() if name not in names}
 
 
 def _details(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -145,6 +151,7 @@ def _said(details: Mapping[str, Any]) -> dict[str, JSON]:
                 "sku": reading.optional_text(item, "sku"),
                 "title": reading.optional_text(item, "title"),
                 "quantity": reading.optional_integer(item, "quantity"),
+                "attributes": leftovers.of(item, _ITEM),
             }
             for item in reading.objects(details, "items")
         ]

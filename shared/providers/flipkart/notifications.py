@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
 from shared.errors import PayloadUnexpected
-from shared.providers import reading
+from shared.providers import leftovers, reading
 from shared.providers.contract import JSON, Change
 from shared.providers.flipkart import orders
 
@@ -52,6 +52,7 @@ _WORDS: Final[Mapping[str | None, str]] = {
     "SHIPPED": "shipped",
 }
 _FRAME: Final = frozenset(("eventType", "source", "version", "timestamp", "attributes", "shipmentId", "returnId"))
+_TOLD_ABOVE: Final = ("orderItemId", "trackingId", "courierName", "expectedDate")
 _REFUND: Final = "refund"  # what a returned item is for, as return_created has it; a word that we do not know is none
 _NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)  # past whatever they will send, and within what a database holds
 
@@ -156,7 +157,9 @@ def _return(told: Notification) -> Iterator[Change]:
             fields[ours] = read(present[0], theirs)
     if told.topic == "return_created":
         fields["line_items"] = [_returned_line(item) for item in items]
-        fields["attributes"] |= {"returnItems": reading.with_text_ids([dict(item) for item in items])}
+    elif more := [rest for item in items if (rest := leftovers.of(item, _TOLD_ABOVE if len(items) == 1 else ()))]:
+        # Under the event's name: the lines keep what was said of them when the return was made.
+        fields["attributes"] |= {told.topic: more}
     if told.topic == "return_completed":
         fields["delivered_at"] = told.at
     yield Change("shipment", "upsert", return_id, told.version, fields)
@@ -176,6 +179,7 @@ def _returned_line(item: Body) -> dict[str, JSON]:
         "quantity": reading.optional_integer(item, "quantity"),
         "productId": reading.optional_identifier(item, "productId"),
         "variantId": reading.optional_identifier(item, "listingId"),
+        "attributes": leftovers.of(item, ("orderItemId", "quantity", "productId", "listingId")),
     }
 
 
@@ -191,6 +195,7 @@ def _refund(items: list[Body], told: Notification) -> dict[str, JSON]:
                 "lineItemId": reading.optional_identifier(item, "orderItemId"),
                 "quantity": reading.optional_integer(item, "quantity"),
                 "amountMinor": None,
+                "attributes": leftovers.of(item, ("orderItemId", "quantity")),
             }
             for item in items
         ],
@@ -200,7 +205,9 @@ def _refund(items: list[Body], told: Notification) -> dict[str, JSON]:
 
 def _order(told: Notification) -> Iterator[Change]:
     order_id = reading.identifier(told.body, "orderId")
-    yield Change("order", "upsert", order_id, told.version, orders.whole(order_id, told.attributes))
+    fields = orders.whole(order_id, told.attributes)
+    fields["attributes"] = told.rest("orderId", *orders.MAPPED) | fields["attributes"]
+    yield Change("order", "upsert", order_id, told.version, fields)
 
 
 def _payment(told: Notification) -> Iterator[Change]:

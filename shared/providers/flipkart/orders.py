@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared import money
 from shared.errors import PayloadUnexpected
-from shared.providers import reading
+from shared.providers import leftovers, reading
 from shared.providers.contract import JSON
 
 Body = Mapping[str, Any]
@@ -45,6 +45,11 @@ _FINANCIAL: Final[Mapping[str | None, str]] = {
     "VOIDED": "voided",
 }
 
+_LINE: Final = frozenset(("orderItemId", "sku", "title", "quantity", "fsn", "listingId"))
+_ADDRESS: Final = frozenset(
+    ("firstName", "lastName", "addressLine1", "addressLine2", "city", "state", "pinCode", "contactNumber")
+)
+
 
 def currency(body: Body) -> str:
     """The ISO 4217 code that a body names, or rupees.
@@ -73,7 +78,15 @@ def line(item: Body, code: str) -> dict[str, JSON]:
         "productId": reading.optional_identifier(item, "fsn"),
         "variantId": reading.optional_identifier(item, "listingId"),
         "status": None,
+        "attributes": _rest_of_line(item, prices),
     }
+
+
+def _rest_of_line(item: Body, prices: Body) -> dict[str, JSON]:
+    """What of an item has no field; of its prices, those that are not the line's own."""
+    beside = {name: price for name, price in prices.items() if name not in ("sellingPrice", "totalPrice")}
+    rest = {name: value for name, value in item.items() if name != "priceComponents"}
+    return leftovers.of(rest | ({"priceComponents": beside} if beside else {}), _LINE)
 
 
 def of_shipment(order_id: str, shipment_id: str, items: Sequence[Body]) -> dict[str, JSON]:
@@ -107,14 +120,16 @@ def _sum(amounts: Any) -> int | None:
 
 
 def whole(order_id: str, told: Body) -> dict[str, JSON]:
-    """An order as ORDER_CREATED and ORDER_UPDATED tell it; what they leave out is left as it is."""
+    """An order as ORDER_CREATED and ORDER_UPDATED tell it, but for what is not `MAPPED`.
+
+    What they leave out is left as it is.
+    """
     code = currency(told)
     word = _word(told, "status")
     fields: dict[str, JSON] = {
         "number": order_id,
         "currency": code,
-        "attributes": reading.with_text_ids({name: item for name, item in told.items() if name not in _MAPPED})
-        | {"providerStatus": word},
+        "attributes": _attributes(told, word),
     }
     if word in _STATUS:
         fields["status"] = _STATUS[word]
@@ -138,12 +153,17 @@ def _buyer(told: Body) -> dict[str, JSON]:
     }
 
 
+def _attributes(told: Body, word: str | None) -> dict[str, JSON]:
+    buyer = leftovers.of(reading.optional_object(told, "buyer") or {}, ("id", "email", "phone"))
+    return {"providerStatus": word} | ({"buyer": buyer} if buyer else {})
+
+
 def _word(told: Body, name: str) -> str | None:
     found = reading.optional_text(told, name)
     return None if found is None else found.upper()
 
 
-def _address(given: Body | None) -> dict[str, str | None] | None:
+def _address(given: Body | None) -> dict[str, JSON] | None:
     if given is None:
         return None
     names = (reading.optional_text(given, "firstName"), reading.optional_text(given, "lastName"))
@@ -158,6 +178,7 @@ def _address(given: Body | None) -> dict[str, str | None] | None:
             countryCode="IN",
             phone=reading.optional_text(given, "contactNumber"),
         ),
+        "attributes": leftovers.of(given, _ADDRESS),
     }
 
 
@@ -176,4 +197,4 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[Body, str, str], JSON]]]] = {
     "billingAddress": ("billing_address", lambda told, name, _: _address(reading.optional_object(told, name))),
     "deliveryAddress": ("shipping_address", lambda told, name, _: _address(reading.optional_object(told, name))),
 }
-_MAPPED: Final = frozenset((*_FIELDS, "status", "currency", "paymentStatus", "paymentType", "buyer"))
+MAPPED: Final = frozenset((*_FIELDS, "status", "currency", "paymentStatus", "paymentType", "buyer"))

@@ -130,6 +130,13 @@ def test_every_article_event_tells_the_article(topic):
     }
 
 
+def test_when_an_article_was_made_is_kept_and_counts_where_it_is_a_time():
+    fields = article(createdAt="2025-06-11T09:00:00Z").fields
+    assert fields["created_at"] == datetime(2025, 6, 11, 9, tzinfo=UTC)
+    assert fields["attributes"] == {"createdAt": "2025-06-11T09:00:00Z"}
+    assert set(article(createdAt="in June").fields) == {"attributes"}
+
+
 def test_what_an_article_does_not_say_is_left_alone():
     assert set(article(name="X").fields) == {"name", "attributes"}
 
