@@ -54,7 +54,8 @@ _WORDS: Final[Mapping[str | None, str]] = {
 _FRAME: Final = frozenset(("eventType", "source", "version", "timestamp", "attributes", "shipmentId", "returnId"))
 _TOLD_ABOVE: Final = ("orderItemId", "trackingId", "courierName", "expectedDate")
 _REFUND: Final = "refund"  # what a returned item is for, as return_created has it; a word that we do not know is none
-_NEVER: Final = datetime(9000, 1, 1, tzinfo=UTC)  # past whatever they will send, and within what a database holds
+# Told once, a refund does not change: as of before anything that they can send, it gives way to a word against it.
+_REFUND_VERSION: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _return(told: Notification) -> Iterator[Change]:
     """A return is a shipment back: its status ends with `returned`, and with it comes the refund.
 
     Its end names the items and not what they are for: that stands in return_created alone. So a return that was made
-    for a replacement buries its refund beforehand, at an instant that no end of it comes after.
+    for a replacement buries its refund, whichever of the two comes first.
     """
     return_id = reading.identifier(told.body, "returnId")
     items = reading.objects(told.attributes, "returnItems")
@@ -166,9 +167,9 @@ def _return(told: Notification) -> Iterator[Change]:
     if told.topic == "return_created":
         yield _contents(return_id, told, fields)
         if not is_refund:
-            yield Change("refund", "delete", return_id, _NEVER)
+            yield Change("refund", "delete", return_id, told.version)
     if told.topic == "return_completed" and is_refund:
-        yield Change("refund", "upsert", return_id, told.version, _refund(refunded, told))
+        yield Change("refund", "upsert", return_id, _REFUND_VERSION, _refund(refunded, told))
 
 
 def _returned_line(item: Body) -> dict[str, JSON]:
