@@ -314,7 +314,7 @@ ARTICLE: Final = RecordKind(
     updated="article.updated",
 )
 
-# In the order in which a drain locks them. Users first: they are what most messages are about.
+# In the order in which they are shown.
 KINDS: Final[Mapping[str, RecordKind]] = {
     kind.name: kind for kind in (USER, ORDER, REFUND, PRODUCT, INVENTORY, SHIPMENT, PAYMENT, REPORT, ARTICLE)
 }

@@ -81,11 +81,13 @@ def parcel(number: int, start: datetime) -> Iterator[Step]:
     later = _minutes(start)
     yield _parcel("shipment_created", "pending", number, later(0), "shipment.created", "order.created")
     yield _forged(_parcel("shipment_cancelled", "", number, later(30)))
-    shipped = _parcel("shipment_shipped", "shipped", number, later(7), "shipment.updated")
+    gone = ("shipment.updated", "order.updated", "order.fulfilled")
+    shipped = _parcel("shipment_shipped", "shipped", number, later(7), *gone)
     yield shipped
     yield _again(shipped)
     yield _stale(_parcel("shipment_packed", "", number, later(4)))
-    yield _parcel("shipment_delivered", "delivered", number, later(9), "shipment.updated", "shipment.delivered")
+    delivered = ("shipment.updated", "shipment.delivered", "order.updated")
+    yield _parcel("shipment_delivered", "delivered", number, later(9), *delivered)
 
 
 STORIES: Final[tuple[Callable[[int, datetime], Iterator[Step]], ...]] = (
@@ -166,11 +168,21 @@ def _finished(kind: str, number: int, at: datetime) -> Step:
     return _step("amazon", topic, number, at, body=body, events=(f"{kind}.finished",), leaves=leaves)
 
 
+# How a parcel's order stands after it.
+_ORDER_OF_PARCEL: Final = {
+    "shipment_created": "open/unfulfilled",
+    "shipment_shipped": "open/fulfilled",
+    "shipment_delivered": "closed/fulfilled",
+}
+
+
 def _parcel(topic: str, mark: str, number: int, at: datetime, *events: str) -> Step:
     body = _sample("flipkart", topic, number, at)
     leaves: dict[Record, str | None] = {("flipkart", "shipment", body["shipmentId"]): mark}
-    if topic == "shipment_created":
-        leaves["flipkart", "order", body["attributes"]["orderItems"][0]["orderId"]] = "open/"
+    if topic in _ORDER_OF_PARCEL:
+        made = _sample("flipkart", "shipment_created", number, at)["attributes"]
+        [order_id] = {item["orderId"] for item in made["orderItems"]}
+        leaves["flipkart", "order", order_id] = _ORDER_OF_PARCEL[topic]
     return _step("flipkart", topic, number, at, body=body, events=events, leaves=leaves)
 
 

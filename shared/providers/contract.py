@@ -168,7 +168,8 @@ class Change:
 
     `part` names a part of the record that is told of apart from the rest, with a clock of its own: a customer's consent
     to e-mail. Its versions are compared with each other alone, so neither hides the other; attributes have the last one
-    as `<part>_at`. It revives nothing.
+    as `<part>_at`. It revives nothing. Of an order `shipment_<id>` is one that says what the order would be if that
+    shipment were all of it; the shipment names its orders in `attributes.orderIds`, and they hear what becomes of it.
 
     `guesses` are the fields whose value the provider does not say but lets one guess, such as when a parcel arrived:
     they count only where nothing is known.

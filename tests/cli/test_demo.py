@@ -57,6 +57,8 @@ def test_a_plan_has_every_fate_and_the_events_of_every_provider() -> None:
         ("amazon", "feed.finished"),
         ("amazon", "report.finished"),
         ("flipkart", "order.created"),
+        ("flipkart", "order.updated"),
+        ("flipkart", "order.fulfilled"),
         ("flipkart", "shipment.created"),
         ("flipkart", "shipment.updated"),
         ("flipkart", "shipment.delivered"),

@@ -21,19 +21,20 @@ keeps those that it had.
 A count adds to a user whatever the versions, and to a tombstone nothing. An adjustment adds to what an older snapshot
 told, and to nothing else: a newer one has it already, and where there is no order, its snapshot will. A part is
 compared with what was last said of that part, whatever the record's version, which it leaves as it is; it is stale to a
-tombstone.
+tombstone. What an order is that is told of through its shipments follows from these parts of it.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from shared.clock import parse_instant, to_json
 from shared.ids import new_id
 from shared.record_changes import RecordChange
 from shared.record_kinds import REST_OF_ITEM
+from workers.inbound import shipped_orders
 from workers.inbound.lines import adjusted
 
 Row = dict[str, Any]  # column -> value, every column of the kind's table; the id as text
@@ -57,29 +58,33 @@ class Applied:
     before: Row | None
     after: Row | None
     changed: frozenset[str] = frozenset()  # the columns that differ, when updated
+    # What else was to change because of it, and what that did: an order, by what became of its shipment.
+    consequences: tuple[tuple[RecordChange, "Applied"], ...] = ()
 
 
 def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
     """What `change` makes of the row. An older change never overwrites a newer one."""
+    if shipped_orders.is_such(change):
+        if before is None and shipped_orders.says_how_it_stands(change):
+            return Applied(Effect.UNCHANGED, None, None)
+        change = shipped_orders.kept(change)
     if change.is_of_forgotten or (before is not None and before["redacted_at"] is not None):
         if before is not None and before["redacted_at"] is not None and before["deleted_at"] is not None:
             return Applied(Effect.STALE, before, before)
         change = replace(change, fields=_of_nobody(change))
     if before is None:
-        if change.op == "adjust":
-            return Applied(Effect.UNCHANGED, None, None)
-        if change.op == "delete":
-            return Applied(Effect.UNCHANGED, None, _blank_row(change, str(new_id()), now) | {"deleted_at": now})
-        return _create(None, change, now=now)
-    if change.op == "delete":
-        return _delete(before, change, now=now)
-    if change.op == "count":
-        return _count(before, change, now=now)
-    if change.op == "adjust":
-        return _adjust(before, change, now=now)
-    if change.part is not None:
+        return _begin(change, now=now)
+    if change.op == "upsert" and change.part is not None:
         return _update_part(before, change, change.part, now=now)
-    return _upsert(before, change, now=now)
+    return _OPS[change.op](before, change, now=now)
+
+
+def _begin(change: RecordChange, *, now: datetime) -> Applied:
+    if change.op == "adjust":
+        return Applied(Effect.UNCHANGED, None, None)
+    if change.op == "delete":
+        return Applied(Effect.UNCHANGED, None, _blank_row(change, str(new_id()), now) | {"deleted_at": now})
+    return _create(None, change, now=now)
 
 
 def _upsert(before: Row, change: RecordChange, *, now: datetime) -> Applied:
@@ -126,6 +131,7 @@ def _create(before: Row | None, change: RecordChange, *, now: datetime) -> Appli
     if change.part is not None:
         # As above: it says nothing of the rest.
         after |= {"version": None, "attributes": {**after["attributes"], f"{change.part}_at": to_json(change.version)}}
+        after |= shipped_orders.followed(None, after) if shipped_orders.is_such(change) else {}
     return Applied(Effect.CREATED, before, after)
 
 
@@ -159,7 +165,9 @@ def _update_part(before: Row, change: RecordChange, part: str, *, now: datetime)
     clock = {**(news.get("attributes") or before["attributes"]), f"{part}_at": to_json(change.version)}
     if not news:
         return Applied(Effect.UNCHANGED, before, {**before, "attributes": clock})
-    return Applied(Effect.UPDATED, before, {**before, **news, "attributes": clock, "updated_at": now}, frozenset(news))
+    after = {**before, **news, "attributes": clock, "updated_at": now}
+    more = shipped_orders.followed(before, after) if shipped_orders.is_such(change) else {}
+    return Applied(Effect.UPDATED, before, after | more, frozenset({**news, **more}))
 
 
 def _count(before: Row, change: RecordChange, *, now: datetime) -> Applied:
@@ -202,6 +210,9 @@ def _delete(before: Row, change: RecordChange, *, now: datetime) -> Applied:
         return Applied(Effect.UNCHANGED, before, after)
     kept = {name: before[name] for name in ("created_at", "redacted_at")}
     return Applied(Effect.DELETED, before, _blank_row(change, before["id"], now) | kept | {"deleted_at": now})
+
+
+_OPS: Final = {"upsert": _upsert, "delete": _delete, "count": _count, "adjust": _adjust}
 
 
 def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:

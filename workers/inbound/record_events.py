@@ -18,7 +18,7 @@ from workers.inbound.origin import Origin, draft
 
 
 def drafts(kind: RecordKind, applied: Applied, origin: Origin) -> Iterator[EventDraft]:
-    """The events of one applied change, in the order they are to be told.
+    """The events of one applied change and of its consequences, in the order they are to be told.
 
     A record that is created in a state tells the transitions into it as well: whoever waits for `order.paid` hears of
     an order that was paid at once, however late we first heard of it.
@@ -46,6 +46,8 @@ def drafts(kind: RecordKind, applied: Applied, origin: Origin) -> Iterator[Event
     for transition in kind.transitions:
         if _happened(transition, before, after):
             yield draft(transition.event_type, {kind.name: record}, kind=kind.name, row=after, origin=origin)
+    for change, one in applied.consequences:
+        yield from drafts(change.kind, one, origin)
 
 
 def _happened(transition: Transition, before: Row | None, after: Row) -> bool:

@@ -5,7 +5,7 @@ says, locked until the commit. A process that dies before it leaves nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,11 +15,14 @@ from sqlalchemy.dialects import postgresql
 
 from shared.db.tables import RECORD_TABLES
 from shared.record_changes import RecordChange, RecordKey
-from shared.record_kinds import KINDS
-from workers.inbound import forgotten
-from workers.inbound.guard import Applied, Row, apply
+from shared.record_kinds import KINDS, ORDER, SHIPMENT, USER
+from workers.inbound import forgotten, shipped_orders
+from workers.inbound.guard import Applied, Effect, Row, apply
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
+# In which all lock. Users first: they are what most messages are about. An order may follow its shipments.
+_FIRST: Final = (USER.name, SHIPMENT.name, ORDER.name)
+_LOCKED: Final = (*_FIRST, *(name for name in KINDS if name not in _FIRST))
 _FIXED: Final = ("id", "account_id", "provider", "tenant", "external_id")
 
 
@@ -71,17 +74,47 @@ _STATEMENTS: Final[Mapping[str, _Statements]] = {name: _statements(RECORD_TABLES
 def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, now: datetime) -> list[Applied]:
     """Apply the changes in order; what each did, in the same order.
 
-    Kinds are gone through in one order for all drains, and no kind's record depends on another's.
+    Kinds are gone through in one order for all drains. An order may have to follow what became of a shipment, which is
+    one of the `consequences` of that.
     """
-    changes = forgotten.marked(connection, changes)
+    given, changes = len(changes), forgotten.marked(connection, changes)
     results: dict[int, Applied] = {}
     by_kind: dict[str, dict[RecordKey, list[int]]] = {}
     for position, change in enumerate(changes):
         by_kind.setdefault(change.kind.name, {}).setdefault(change.key, []).append(position)
-    for name in KINDS if len(by_kind) > 1 else by_kind:
+    causes: dict[int, int] = {}
+    for name in _LOCKED:
         if name in by_kind:
             results |= _apply(connection, _STATEMENTS[name], changes, by_kind[name], now=now)
-    return [results[position] for position in range(len(changes))]
+            if name == SHIPMENT.name:
+                causes = _follow(changes, by_kind, results)
+    for position, cause in causes.items():
+        one = results[cause]
+        told = (changes[position], results[position])
+        results[cause] = replace(one, consequences=(*one.consequences, told))
+    return [results[position] for position in range(given)]
+
+
+def _follow(
+    changes: list[RecordChange], by_kind: dict[str, dict[RecordKey, list[int]]], results: Mapping[int, Applied]
+) -> dict[int, int]:
+    """Add to the changes what orders are to hear of their shipments; by position of each, that of its cause.
+
+    It comes right behind its cause, so that a message's own word on the order is known by then.
+    """
+    causes: dict[int, int] = {}
+    for key in list(by_kind[SHIPMENT.name]):
+        for cause in by_kind[SHIPMENT.name][key]:
+            one = results[cause]
+            if one.after is None or one.effect not in (Effect.CREATED, Effect.UPDATED):
+                continue
+            for change in shipped_orders.consequences(changes[cause], one.before, one.after):
+                causes[len(changes)] = cause
+                by_kind.setdefault(ORDER.name, {}).setdefault(change.key, []).append(len(changes))
+                changes.append(change)
+    for key in {changes[position].key for position in causes}:
+        by_kind[ORDER.name][key].sort(key=lambda position: (causes.get(position, position), position))
+    return causes
 
 
 def _apply(

@@ -75,6 +75,10 @@ def _redact_orders(
     orders = RECORD_TABLES["order"]
     named = [str(order) for order in request["orders"]]
     mine = or_(orders.c.external_id.in_(named), orders.c.customer_external_id == request["subject"])
+    # Their shipments first, as the drains lock them, which have an order follow what becomes of one.
+    known = connection.execute(select(orders.c.external_id).where(*_of(orders, request), mine)).scalars()
+    shipments = RECORD_TABLES["shipment"]
+    _locked(connection, shipments, request, shipments.c.order_external_id.in_([*named, *known]))
     found = _locked(connection, orders, request, mine)
     counts["orders"] += _redact(connection, "order", found, now=now)
     external_ids = list(dict.fromkeys([*named, *(row["external_id"] for row in found)]))

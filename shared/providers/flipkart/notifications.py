@@ -3,7 +3,8 @@
 Comes in: the parsed body of an authentic notification. Comes out: changes. Pure.
 
 Flipkart tells of orders through their shipments: an order that is sent in two has two `shipment_created`, each with its
-own items. The order shows those of the latest, and under `shipment:<id>` in its attributes what each one had.
+own items, and what becomes of it is told of the shipments alone. So each is a part of the order, and the shipment names
+its orders: the drain has them follow it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -102,6 +103,9 @@ def _shipment(told: Notification) -> Iterator[Change]:
         fields["shipped_at"] = told.at
     if told.topic == "shipment_delivered":
         fields["delivered_at"] = told.at
+    if told.topic == "shipment_cancelled":
+        reasons = [reading.optional_text(item, "reason") for item in reading.objects(told.attributes, "orderItems")]
+        fields["attributes"]["cancelReason"] = next((reason for reason in reasons if reason), None)
     yield Change("shipment", "upsert", shipment_id, told.version, fields)
 
 
@@ -120,15 +124,20 @@ def _shipment_created(told: Notification) -> Iterator[Change]:
     named = reading.optional_identifier(told.body, "orderId")
     if named is not None or by_order:
         fields["order_external_id"] = named or next(iter(by_order))
+    fields["attributes"] |= {"orderIds": list(by_order)}
     yield Change("shipment", "upsert", shipment_id, told.version, fields)
-    yield _contents(shipment_id, told, fields)
+    # Before the contents, which make the orders follow a shipment that has gone on already.
     for order_id, mine in by_order.items():
-        yield Change("order", "upsert", order_id, told.version, orders.of_shipment(order_id, shipment_id, mine))
+        part = f"shipment_{shipment_id}"
+        yield Change("order", "upsert", order_id, told.version, orders.of_shipment(order_id, mine), part=part)
+    yield _contents(shipment_id, told, fields)
 
 
 def _contents(shipment_id: str, told: Notification, fields: Mapping[str, JSON]) -> Change:
     """What is in it, said once and never again: it counts even where a later state came first."""
     said = {name: fields[name] for name in ("order_external_id", "line_items") if name in fields}
+    if order_ids := fields["attributes"].get("orderIds"):
+        said["attributes"] = {"orderIds": order_ids}
     return Change("shipment", "upsert", shipment_id, told.version, said, part="contents")
 
 

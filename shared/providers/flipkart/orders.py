@@ -89,29 +89,29 @@ def _rest_of_line(item: Body, prices: Body) -> dict[str, JSON]:
     return leftovers.of(rest | ({"priceComponents": beside} if beside else {}), _LINE)
 
 
-def of_shipment(order_id: str, shipment_id: str, items: Sequence[Body]) -> dict[str, JSON]:
-    """An order as one of its shipments tells it."""
-    lines = [line(item, RUPEES) for item in items]
-    total = _sum(one["totalMinor"] for one in lines)
-    prices = [reading.optional_object(item, "priceComponents") or {} for item in items]
+def of_shipment(order_id: str, items: Sequence[Body]) -> dict[str, JSON]:
+    """An order as one of its shipments tells it: what it would be if that were all of it."""
+    lines = [line(item, RUPEES) | {"shippingMinor": _shipping(item)} for item in items]
     payment = next((word for item in items if (word := reading.optional_text(item, "paymentType"))), None)
     fields: dict[str, JSON] = {
         "number": order_id,
         "status": "open",
         "currency": RUPEES,
-        "total_minor": total,
-        "shipping_minor": _sum(reading.optional_minor(price, "shippingCharge", RUPEES) for price in prices),
+        "total_minor": _sum(one["totalMinor"] for one in lines),
+        "shipping_minor": _sum(one["shippingMinor"] for one in lines),
         "line_items": lines,
-        "attributes": {
-            f"shipment:{shipment_id}": {"totalMinor": total, "lineItemIds": [one["id"] for one in lines]},
-            "paymentType": payment,
-        },
+        "attributes": {"paymentType": payment},
     }
     if payment in _FINANCIAL:
         fields["financial_status"] = _FINANCIAL[payment]
     if placed := [at for item in items if (at := reading.optional_instant(item, "orderDate"))]:
         fields["placed_at"] = min(placed)
     return fields
+
+
+def _shipping(item: Body) -> int | None:
+    prices = reading.optional_object(item, "priceComponents") or {}
+    return reading.optional_minor(prices, "shippingCharge", RUPEES)
 
 
 def _sum(amounts: Any) -> int | None:
