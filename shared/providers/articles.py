@@ -25,7 +25,7 @@ def fields(article: Body, currency: str) -> dict[str, JSON]:
         PayloadUnexpected: a field is of another kind.
     """
     found: dict[str, JSON] = {}
-    mapped = {"id", "updatedAt"}
+    mapped = {"id", "createdAt", "updatedAt"}
     for ours, (names, read) in _FIELDS.items():
         if name := next((name for name in names if name in article), None):
             found[ours] = read(article, name)

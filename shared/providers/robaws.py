@@ -150,11 +150,11 @@ def _fields(client: Mapping[str, Any], role_fields: tuple[str, ...]) -> dict[str
     roles = _roles(client, extra or {}, role_fields)
     if roles is not None:
         fields["roles"] = roles
-    if (since := parse_instant(client.get("createdAt"))) is not None:
-        fields["created_at"] = since
     fields["attributes"] = reading.with_text_ids({name: item for name, item in client.items() if name not in _MAPPED})
     if more := _beside_values(client):
         fields["attributes"]["extraFields"] = more
+    if "mobile" in client and fields.get("phone") != (mobile := reading.optional_text(client, "mobile")):
+        fields["attributes"]["mobile"] = mobile
     return fields
 
 

@@ -114,6 +114,15 @@ def article(topic: str = "article.updated", act: Actor = ACT, **data: Any) -> Ch
     return found
 
 
+def test_a_second_telephone_and_what_stands_beside_an_extra_fields_value_are_kept():
+    attributes = change({"tel": "1", "mobile": "2", "extraFields": {"Rol": {"stringValue": "x", "group": 7}}}).fields[
+        "attributes"
+    ]
+    assert attributes == {"mobile": "2", "extraFields": {"Rol": {"group": 7}}}
+    assert "mobile" not in change({"mobile": "2"}).fields["attributes"]
+    assert "mobile" not in change({"tel": "1"}).fields["attributes"]
+
+
 @pytest.mark.parametrize("topic", ["article.created", "article.updated", "article.stock-changed"])
 def test_every_article_event_tells_the_article(topic):
     found = article(topic, articleNumber="A-1", name="Dakpan", salePrice=12.5, stock=-2, unit="st", active=True)
@@ -128,13 +137,6 @@ def test_every_article_event_tells_the_article(topic):
         "status": "active",
         "attributes": {},
     }
-
-
-def test_when_an_article_was_made_is_kept_and_counts_where_it_is_a_time():
-    fields = article(createdAt="2025-06-11T09:00:00Z").fields
-    assert fields["created_at"] == datetime(2025, 6, 11, 9, tzinfo=UTC)
-    assert fields["attributes"] == {"createdAt": "2025-06-11T09:00:00Z"}
-    assert set(article(createdAt="in June").fields) == {"attributes"}
 
 
 def test_what_an_article_does_not_say_is_left_alone():
