@@ -166,10 +166,12 @@ class Change:
     never overwrites a newer one; `None` falls back to when it occurred or was received. `fields` are our field names; a
     field that is absent is unknown and is left as it is, `None` means empty.
 
+    An order that is told of through its shipments has a part `shipment_<id>` for each, which says what the order would
+    be if that shipment were all of it; the shipment names its orders in `attributes.orderIds`, and they follow it.
+
     `part` names a part of the record that is told of apart from the rest, with a clock of its own: a customer's consent
     to e-mail. Its versions are compared with each other alone, so neither hides the other; attributes have the last one
-    as `<part>_at`. It revives nothing. Of an order `shipment_<id>` is one that says what the order would be if that
-    shipment were all of it; the shipment names its orders in `attributes.orderIds`, and they hear what becomes of it.
+    as `<part>_at`. It revives nothing.
 
     `guesses` are the fields whose value the provider does not say but lets one guess, such as when a parcel arrived:
     they count only where nothing is known.
