@@ -3,15 +3,16 @@
 Only reads; nothing is left behind.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, select, true
+from sqlalchemy import Connection, Select, or_, select, true
 
 from shared.db.tables import attempts, deliveries, events, subscriptions
-from shared.errors import NotFound
+from shared.errors import NotFound, Unacceptable
 from shared.ids import floor_id
 from shared.states import DeliveryState
 
@@ -23,6 +24,7 @@ STATUSES: Final[dict[str, tuple[DeliveryState, ...]]] = {
     "held": (DeliveryState.HELD,),
     "discarded": (DeliveryState.DISCARDED,),
 }
+_STATUS_CODE = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 _STATUS_OF = {state: status for status, states in STATUSES.items() for state in states}
 
 
@@ -37,8 +39,12 @@ def list_deliveries(
     account_id: UUID | None,
     subscription_id: UUID | None = None,
     event_id: UUID | None = None,
+    message_id: UUID | None = None,
+    source_id: UUID | None = None,
     event_type: str | None = None,
     states: Sequence[str] | None = None,
+    status_codes: Sequence[str] | None = None,
+    error_codes: Sequence[str] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: UUID | None = None,
@@ -47,23 +53,30 @@ def list_deliveries(
     """The newest deliveries first, each with what its last attempt came to; `account_id` None: of every account.
 
     `before` is the `cursor` of the last row of the page before. `since` and `until` bound when they were made.
+    `message_id` and `source_id` find those whose event is still kept. `status_codes` are of the last reply, `503` or
+    `5xx`; `error_codes` say why the last attempt failed.
+
+    Raises:
+        Unacceptable: one of `status_codes` is none.
     """
     # One subscription's are indexed by event, an account's by delivery; both rise with time.
     order = deliveries.c.event_id if subscription_id is not None else deliveries.c.id
     query = _with_last_attempt(order)
-    if account_id is not None:
-        query = query.where(deliveries.c.account_id == account_id)
-    if subscription_id is not None:
-        query = query.where(deliveries.c.subscription_id == subscription_id)
+    same = {"account_id": account_id, "subscription_id": subscription_id, "event_type": event_type}
+    query = query.where(*(deliveries.c[name] == value for name, value in same.items() if value is not None))
+    among = {"state": states, "last_error": error_codes}
+    query = query.where(*(deliveries.c[name].in_(list(some)) for name, some in among.items() if some is not None))
+    if status_codes is not None:
+        query = query.where(or_(*(deliveries.c.last_status.between(*_bounds(code)) for code in status_codes)))
     if event_id is not None:
-        query = query.where(deliveries.c.event_id == event_id)
-        if subscription_id is None and account_id is not None:  # an event is indexed within its subscriptions
-            own = select(subscriptions.c.id).where(subscriptions.c.account_id == account_id)
-            query = query.where(deliveries.c.subscription_id.in_(own))
-    if event_type is not None:
-        query = query.where(deliveries.c.event_type == event_type)
-    if states is not None:
-        query = query.where(deliveries.c.state.in_(list(states)))
+        query = _of_events(query, [event_id], account_id, subscription_id)
+    if message_id is not None:
+        made = connection.execute(select(events.c.id).where(events.c.message_id == message_id)).scalars().all()
+        query = _of_events(query, made, account_id, subscription_id)
+    if source_id is not None:
+        # A look at each delivery's event, newest first until the page is full: a join might read all events there are.
+        source = select(events.c.source_id).where(events.c.id == deliveries.c.event_id).scalar_subquery()
+        query = query.where(source == source_id)
     if since is not None:
         query = query.where(deliveries.c.id >= floor_id(since))
     if until is not None:
@@ -93,6 +106,23 @@ def get(connection: Connection, delivery_id: UUID, *, account_id: UUID | None) -
         "attempts_made": [dict(attempt) for attempt in connection.execute(made).mappings()],
         "body": connection.execute(select(events.c.body).where(events.c.id == row["event_id"])).scalar(),
     }
+
+
+def _of_events(
+    query: Select[Any], ids: Sequence[UUID], account_id: UUID | None, subscription_id: UUID | None
+) -> Select[Any]:
+    query = query.where(deliveries.c.event_id.in_(ids))
+    if subscription_id is None:  # an event is indexed within its subscriptions
+        own = select(subscriptions.c.id)
+        own = own if account_id is None else own.where(subscriptions.c.account_id == account_id)
+        query = query.where(deliveries.c.subscription_id.in_(own))
+    return query
+
+
+def _bounds(code: str) -> tuple[int, int]:
+    if not _STATUS_CODE.fullmatch(code):
+        raise Unacceptable("status_code_unknown", "A status code is 100 to 599, or a class of them such as 5xx.")
+    return int(code.replace("x", "0")), int(code.replace("x", "9"))
 
 
 def _with_last_attempt(order: Any) -> Select[Any]:

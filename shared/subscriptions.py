@@ -89,15 +89,21 @@ def list_subscriptions(
     *,
     account_id: UUID | None,
     active: bool | None = None,
+    name: str | None = None,
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """The newest subscriptions first, older than `before`; `account_id` None: of every account."""
+    """The newest subscriptions first, older than `before`; `account_id` None: of every account.
+
+    `name` is any part of the name, in any case.
+    """
     query = _with_lane().order_by(subscriptions.c.id.desc()).limit(limit)
     if account_id is not None:
         query = query.where(subscriptions.c.account_id == account_id)
     if active is not None:
         query = query.where(subscriptions.c.active == active)
+    if name is not None:
+        query = query.where(subscriptions.c.name.icontains(name, autoescape=True))
     if before is not None:
         query = query.where(subscriptions.c.id < before)
     return [_shown(row) for row in connection.execute(query).mappings()]

@@ -30,8 +30,12 @@ def command() -> None:
 @options.account_option
 @click.option("--subscription", "subscription_id", type=click.UUID, metavar="ID", help="Only those of this one.")
 @click.option("--event", "event_id", type=click.UUID, metavar="ID", help="Only those of this event.")
+@click.option("--message", "message_id", type=click.UUID, metavar="ID", help="Only of what this message meant.")
+@click.option("--source", "source_id", type=click.UUID, metavar="ID", help="Only of what came in through this source.")
 @click.option("--event-type", help="Only of this type.")
 @click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in DeliveryState]))
+@click.option("--status-code", "status_codes", multiple=True, help="Only with this last HTTP status: 503, or 5xx.")
+@click.option("--error-code", "error_codes", multiple=True, help="Only with this last error: timeout, http_500, …")
 @options.time_options
 @options.page_options
 @output.json_option
@@ -40,8 +44,12 @@ def list_command(
     account_name: str | None,
     subscription_id: UUID | None,
     event_id: UUID | None,
+    message_id: UUID | None,
+    source_id: UUID | None,
     event_type: str | None,
     states: tuple[str, ...],
+    status_codes: tuple[str, ...],
+    error_codes: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
     limit: int,
@@ -53,6 +61,7 @@ def list_command(
     \b
     crossdock deliveries list --state held --state dead
     crossdock deliveries list --subscription 0195… --since 2h
+    crossdock deliveries list --status-code 5xx --error-code timeout
     """
     with at_work() as station, station.transaction() as connection:
         rows = deliveries.list_deliveries(
@@ -60,8 +69,12 @@ def list_command(
             account_id=options.an_account(connection, account_name),
             subscription_id=subscription_id,
             event_id=event_id,
+            message_id=message_id,
+            source_id=source_id,
             event_type=event_type,
             states=states or None,
+            status_codes=status_codes or None,
+            error_codes=error_codes or None,
             since=since,
             until=until,
             before=before,

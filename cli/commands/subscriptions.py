@@ -64,18 +64,22 @@ def add(*, account_name: str | None, as_json: bool, **given: Any) -> None:
 @command.command("list")
 @options.account_option
 @click.option("--active/--disabled", "active", default=None, help="Only these.")
+@click.option("--name", help="Only those with this in their name.")
 @options.page_options
 @output.json_option
-def list_command(account_name: str | None, active: bool | None, limit: int, before: UUID | None, as_json: bool) -> None:
+def list_command(
+    *, account_name: str | None, active: bool | None, name: str | None, limit: int, before: UUID | None, as_json: bool
+) -> None:
     """List subscriptions, newest first.
 
     \b
     crossdock subscriptions list --disabled
+    crossdock subscriptions list --name crm
     """
     with at_work() as station, station.transaction() as connection:
         account_id = options.an_account(connection, account_name)
         rows = subscriptions.list_subscriptions(
-            connection, account_id=account_id, active=active, before=before, limit=limit
+            connection, account_id=account_id, active=active, name=name, before=before, limit=limit
         )
     output.show_rows(rows, COLUMNS, as_json=as_json, empty="There is no such subscription.")
 

@@ -12,6 +12,7 @@ from shared.clock import utc_now
 from shared.crypto import load_ring
 from shared.db import migrate
 from shared.events import EventDraft, emit
+from shared.ids import new_id
 from shared.providers.contract import Headers, Refusal, Request
 from shared.settings import Settings
 from tests.cli.conftest import Run, Told
@@ -147,6 +148,33 @@ def test_deliveries_are_listed_by_state(told: Told, subscription: dict[str, Any]
     assert [row["id"] for row in told("deliveries", "list", "--state", "dead")] == [dead]
     assert told("deliveries", "list", "--state", "held") == []
     assert told("deliveries", "list", "--until", "1d") == []
+
+
+def test_deliveries_are_listed_by_what_they_came_of_and_what_came_of_them(
+    told: Told, run: Run, subscription: dict[str, Any], engine: Engine
+) -> None:
+    dead = _dead_delivery(engine, subscription["accountId"])
+    message, source = new_id(), new_id()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE deliveries SET last_status = 503, last_error = 'http_503'"))
+        connection.execute(text("UPDATE events SET message_id = :m, source_id = :s"), {"m": message, "s": source})
+    for found, *words in (
+        ([dead], "--message", message, "--source", source),
+        ([], "--message", new_id()),
+        ([], "--source", new_id()),
+        ([dead], "--status-code", "404", "--status-code", "5xx"),
+        ([], "--status-code", "4xx"),
+        ([dead], "--error-code", "http_503"),
+        ([], "--error-code", "timeout"),
+    ):
+        assert [row["id"] for row in told("deliveries", "list", *map(str, words))] == found, words
+    assert "status_code_unknown" in run("deliveries", "list", "--status-code", "teapot").stderr
+
+
+def test_subscriptions_are_listed_by_part_of_their_name(told: Told, subscription: dict[str, Any]) -> None:
+    name = subscription["name"]
+    assert [row["name"] for row in told("subscriptions", "list", "--name", name[1:].upper())] == [name]
+    assert told("subscriptions", "list", "--name", "nobody") == []
 
 
 def test_an_instant_that_is_none_is_a_usage_error(run: Run) -> None:

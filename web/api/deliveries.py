@@ -5,6 +5,7 @@ between leaves that to beat, which does it within a second.
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from flask import Response
@@ -31,11 +32,38 @@ class SubscriptionDeliveryQuery(PageQuery):
     """Which deliveries of one webhook."""
 
     event_type: str | None = None
+    message_id: UUID | None = Field(None, description="Of what this message meant, while its events are kept.")
+    source_id: UUID | None = Field(None, description="Of what came in through this source, while its events are kept.")
     status: list[str] | None = Field(
         None, description="success, failed, pending, held, discarded, or a finer state; may be repeated."
     )
+    status_code: list[str] | None = Field(
+        None, description="HTTP status of the last reply: 503, or a class such as 5xx; may be repeated."
+    )
+    error_code: list[str] | None = Field(
+        None, description="Why the last attempt failed: timeout, http_500, address_refused, …; may be repeated."
+    )
     since: Moment | None = Field(None, description="Made at or after this instant.")
     until: Moment | None = Field(None, description="Made before this instant.")
+
+    def narrowed(self) -> dict[str, Any]:
+        """What `shared.deliveries.list_deliveries` is to be asked for, one row more than the page has.
+
+        Raises:
+            Unacceptable: a status is none.
+        """
+        return {
+            "event_type": self.event_type,
+            "message_id": self.message_id,
+            "source_id": self.source_id,
+            "states": states_of(self.status),
+            "status_codes": self.status_code,
+            "error_codes": self.error_code,
+            "since": self.since,
+            "until": self.until,
+            "before": self.cursor,
+            "limit": self.limit + 1,
+        }
 
 
 class DeliveryQuery(SubscriptionDeliveryQuery):
@@ -87,12 +115,7 @@ def list_deliveries(query: DeliveryQuery) -> Response:
             account_id=scope().account_id,
             subscription_id=query.subscription_id,
             event_id=query.event_id,
-            event_type=query.event_type,
-            states=states_of(query.status),
-            since=query.since,
-            until=query.until,
-            before=query.cursor,
-            limit=query.limit + 1,
+            **query.narrowed(),
         )
     shown, pagination = page(rows, limit=query.limit, key="cursor")
     listed = [Delivery.of(row) for row in shown]

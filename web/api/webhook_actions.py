@@ -13,7 +13,7 @@ from shared.errors import Conflict
 from shared.event_types import CATALOGUE
 from shared.events import EventDraft
 from shared.states import Role
-from web.api.deliveries import SubscriptionDeliveryQuery, states_of
+from web.api.deliveries import SubscriptionDeliveryQuery
 from web.api.delivery_shapes import DeliveriesAnswer, Delivery
 from web.api.noun import noun
 from web.api.webhook_shapes import (
@@ -122,12 +122,7 @@ def list_webhook_deliveries(path: IdPath, query: SubscriptionDeliveryQuery) -> R
             connection,
             account_id=scope().account_id,
             subscription_id=row["id"],
-            event_type=query.event_type,
-            states=states_of(query.status),
-            since=query.since,
-            until=query.until,
-            before=query.cursor,
-            limit=query.limit + 1,
+            **query.narrowed(),
         )
     shown, pagination = page(rows, limit=query.limit, key="cursor")
     listed = [Delivery.of(row) for row in shown]

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, PlainSerializer
 
 from web.api.delivery_shapes import Delivery
-from web.shapes import Answer, Form, Instant, Pagination, Shape
+from web.shapes import Answer, Form, Instant, PageQuery, Pagination, Shape
 
 # Seconds are kept as a fraction and shown as the public contract has them: 60, not 60.0.
 Seconds = Annotated[
@@ -57,6 +57,13 @@ class CreateWebhook(WebhookFields):
 
 class UpdateWebhook(WebhookFields):
     """What is to change; what is absent stays."""
+
+
+class WebhookQuery(PageQuery):
+    """Which webhooks."""
+
+    active: bool | None = Field(None, description="Only those that are sent to; false: only those that are not.")
+    name: str | None = Field(None, description="Only those with this in their name, in any case.")
 
 
 class EnableWebhook(Form):

@@ -20,12 +20,13 @@ from web.api.webhook_shapes import (
     WebhookDetail,
     WebhookDetailAnswer,
     WebhookMadeAnswer,
+    WebhookQuery,
     WebhooksAnswer,
     WebhookWithSecret,
 )
 from web.auth import needs, scope
 from web.context import here
-from web.shapes import Done, IdPath, PageQuery, answer, page
+from web.shapes import Done, IdPath, answer, page
 
 LAST_DELIVERIES = 50
 NOUN = "webhook"
@@ -38,11 +39,16 @@ api = noun("Webhooks", ABOUT, at=PATH)
 
 @api.get("", responses={"200": WebhooksAnswer})
 @needs(Role.VIEWER)
-def list_webhooks(query: PageQuery) -> Response:
+def list_webhooks(query: WebhookQuery) -> Response:
     """List webhooks, newest first."""
     with transaction(here().engine) as connection:
         rows = subscriptions.list_subscriptions(
-            connection, account_id=scope().account_id, before=query.cursor, limit=query.limit + 1
+            connection,
+            account_id=scope().account_id,
+            active=query.active,
+            name=query.name,
+            before=query.cursor,
+            limit=query.limit + 1,
         )
     shown, pagination = page(rows, limit=query.limit)
     return answer(

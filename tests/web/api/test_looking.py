@@ -7,7 +7,9 @@ import pytest
 
 from shared import alerts, refusals
 from shared.clock import to_json
+from shared.db import tables
 from shared.db.engine import transaction
+from shared.ids import new_id
 from shared.providers.contract import Headers, Refusal, Request
 from tests.web.api.conftest import World
 from web.context import EXTENSION
@@ -99,6 +101,42 @@ def test_deliveries_are_found_by_the_contracts_statuses_and_by_ours(world: World
         f"subscriptionId={webhook['id']}": 1,
     }.items():
         assert len(world.caller().get(f"/api/admin/deliveries?{query}").json["deliveries"]) == count, query
+
+
+def test_deliveries_are_found_by_what_they_came_of_and_what_came_of_them(world: World) -> None:
+    webhook, source = world.webhook(), new_id()
+    message = world.message(source_id=source)
+    of_message = [str(world.event(message_id=message, source_id=source)) for _ in range(2)]
+    of_source = str(world.event(source_id=source))
+    elsewhere = str(world.event(message_id=new_id(), source_id=new_id()))
+    results = [(200, None), (503, "http_503"), (404, "http_404"), (None, "timeout")]
+    for event, (status, code) in zip([*of_message, of_source, elsewhere], results, strict=True):
+        with transaction(world.engine) as connection:
+            connection.execute(
+                tables.deliveries.update()
+                .where(tables.deliveries.c.event_id == event)
+                .values(last_status=status, last_error=code)
+            )
+    first, second = of_message
+    for query, found in {
+        f"messageId={message}": [second, first],
+        f"messageId={new_id()}": [],
+        f"sourceId={source}": [of_source, second, first],
+        f"messageId={message}&sourceId={source}&statusCode=2xx": [first],
+        "statusCode=503": [second],
+        "statusCode=4xx&statusCode=503": [of_source, second],
+        "statusCode=1xx": [],
+        "errorCode=timeout": [elsewhere],
+        "errorCode=timeout&errorCode=http_404": [elsewhere, of_source],
+        "errorCode=timeout&statusCode=5xx": [],
+    }.items():
+        for path in ("/api/admin/deliveries", f"/api/admin/webhooks/{webhook['id']}/deliveries"):
+            answer = world.caller().get(f"{path}?{query}")
+            assert [item["eventId"] for item in answer.json["deliveries"]] == found, (path, query)
+        assert world.caller("other").get(f"/api/admin/deliveries?{query}").json["deliveries"] == [], query
+    for wrong in ("statusCode=600", "statusCode=5x", "statusCode=5XX", "statusCode=", "statusCode=500;"):
+        answer = world.caller().get(f"/api/admin/deliveries?{wrong}")
+        assert (answer.status_code, answer.json["error"]["code"]) == (422, "status_code_unknown"), wrong
 
 
 def test_replaying_a_delivery_makes_it_due_and_says_who_asked_and_why(world: World) -> None:

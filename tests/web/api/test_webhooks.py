@@ -279,3 +279,25 @@ def test_a_changed_ordering_reaches_the_deliveries_that_wait(world: World) -> No
     world.event()
     with world.engine.connect() as connection:
         assert list(connection.execute(select(deliveries.c.strict)).scalars()) == [True, True]
+
+
+def test_webhooks_are_found_by_whether_they_are_active_and_by_part_of_their_name(world: World) -> None:
+    for name in ("Acme CRM", "acme_erp", "100% Shop"):
+        world.webhook(name=name)
+    off = world.webhook(name="An old crm", active=False)
+    assert off["active"] is False
+    for query, found in {
+        "": ["An old crm", "100% Shop", "acme_erp", "Acme CRM"],
+        "active=true": ["100% Shop", "acme_erp", "Acme CRM"],
+        "active=false": ["An old crm"],
+        "name=crm": ["An old crm", "Acme CRM"],
+        "name=crm&active=true": ["Acme CRM"],
+        "name=0%25": ["100% Shop"],  # a wildcard of SQL is no wildcard here
+        "name=%25": ["100% Shop"],
+        "name=_": ["acme_erp"],
+        "name=nobody": [],
+        "name=crm&limit=1": ["An old crm"],
+    }.items():
+        answer = world.caller().get(f"/api/admin/webhooks?{query}")
+        assert [webhook["name"] for webhook in answer.json["webhooks"]] == found, query
+    assert world.caller().get("/api/admin/webhooks?active=maybe").status_code == 422
