@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="The ingress as providers see it, e.g. https://hooks.example.com; used where a URL is signed."
     )
+    trusted_proxy_cidrs: str = Field(
+        "",
+        description="Comma separated networks of the TLS proxies before the ingress, e.g. 10.0.0.0/8: of what comes "
+        "from them the client's address is the one in X-Forwarded-For. They have to drop X_Forwarded_For. Empty: "
+        "whoever connects is the client.",
+    )
     console_host: str = Field("127.0.0.1", description="Address the admin API listens on.")
     console_port: int = Field(8081, ge=1, le=65535, description="Port the admin API listens on.")
     flower_host: str = Field("127.0.0.1", description="Address Flower listens on.")
@@ -201,10 +207,13 @@ class Settings(BaseSettings):
                 problems.append(f"{low} ({low_value:g}) must be less than {high} ({high_value:g})")
         if self.dispatch_run_seconds + self.request_timeout_seconds >= self.soft_time_limit_seconds:
             problems.append("dispatch_run_seconds + request_timeout_seconds must be less than soft_time_limit_seconds")
-        try:
-            self.allowed_networks()
-        except ValueError as error:
-            problems.append(f"allowed_destination_cidrs: {error}")
+        for name in ("allowed_destination_cidrs", "trusted_proxy_cidrs"):
+            try:
+                _networks(getattr(self, name))
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+        if {"0.0.0.0/0", "::/0"} & {part.strip() for part in self.trusted_proxy_cidrs.split(",")}:
+            problems.append("trusted_proxy_cidrs: with everybody trusted, anybody says who they are")
         if self.flower_host not in ("127.0.0.1", "::1", "localhost") and not (
             self.flower_user and self.flower_password.get_secret_value()
         ):
@@ -217,7 +226,15 @@ class Settings(BaseSettings):
 
     def allowed_networks(self) -> list[str]:
         """The networks of `allowed_destination_cidrs`, each checked and normalised."""
-        return [str(ip_network(part.strip())) for part in self.allowed_destination_cidrs.split(",") if part.strip()]
+        return _networks(self.allowed_destination_cidrs)
+
+    def trusted_proxies(self) -> list[str]:
+        """The networks of `trusted_proxy_cidrs`, each checked and normalised."""
+        return _networks(self.trusted_proxy_cidrs)
+
+
+def _networks(cidrs: str) -> list[str]:
+    return [str(ip_network(part.strip())) for part in cidrs.split(",") if part.strip()]
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:

@@ -31,6 +31,7 @@ from web import wsgi
 from web.answers import Answer, accepted, error, own_words
 from web.certificates import Certificates
 from web.listings import Listings
+from web.proxies import believed
 
 PREFIX = "/api/webhooks/"
 # Paths that existing apps have registered; the topic is never read from one.
@@ -62,6 +63,7 @@ class Ingress:
         self.inbox = Inbox(self.client, shards=settings.inbox_shards)
         self.listings = Listings(self.client, ring, clock=clock)
         self.certificates = Certificates(settings)
+        self.proxies = believed(settings.trusted_proxies())
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
     def start(self) -> None:
@@ -86,16 +88,18 @@ class Ingress:
         if by_path is None:
             return error(503, "queue_unavailable", "The sources are not known yet.")
         listing = by_path.get(name) or above(by_path, name)
-        public_url = self.settings.public_url
         if listing is None:
             unknown = Refusal("source_unknown", "There is no such source.", 404)
-            return self._refuse(unknown, wsgi.as_request(environ, public_url), None)
+            return self._refuse(unknown, self._request(environ), None)
         body = wsgi.read_body(environ, self.settings.max_body_bytes)
         if isinstance(body, Refusal):
-            return self._refuse(body, wsgi.as_request(environ, public_url), listing)
-        received = wsgi.as_request(environ, public_url, body=body)
+            return self._refuse(body, self._request(environ), listing)
+        received = self._request(environ, body)
         answer = self._take(received, listing)
         return self._refuse(answer, received, listing) if isinstance(answer, Refusal) else answer
+
+    def _request(self, environ: Mapping[str, Any], body: bytes = b"") -> Request:
+        return wsgi.as_request(environ, self.settings.public_url, body=body, proxies=self.proxies)
 
     def _take(self, received: Request, listing: Listing) -> Answer | Refusal:
         provider = PROVIDERS.get(listing.source.provider)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from shared.providers.contract import Headers, Refusal, Request
+from web.proxies import Proxies
 
 READ_BYTES = 65_536
 LENGTH_DIGITS = 15
@@ -41,22 +42,29 @@ def headers(environ: Mapping[str, Any]) -> Headers:
     return Headers.each_once(found)
 
 
-def as_request(environ: Mapping[str, Any], public_url: str, *, body: bytes = b"") -> Request:
+def as_request(
+    environ: Mapping[str, Any], public_url: str, *, body: bytes = b"", proxies: Proxies | None = None
+) -> Request:
     """The request; without `body` where that was not read.
 
-    Its URL is the one providers know us by: `public_url` and the path, whatever Host says.
+    Its URL is the one providers know us by: `public_url` and the path, whatever Host says. It is from the peer, or
+    from whom `proxies` say it is.
     """
     query = environ.get("QUERY_STRING") or ""
     path = environ["PATH_INFO"]
     whole = f"{path}?{query}" if query else path
+    found = headers(environ)
+    remote_addr = environ.get("REMOTE_ADDR") or ""
+    if proxies is not None:
+        remote_addr = proxies.client(remote_addr, found.get("x-forwarded-for") or "")
     return Request(
         method=environ["REQUEST_METHOD"],
         path=whole,
-        headers=headers(environ),
+        headers=found,
         body=body,
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         url=public_url.rstrip("/") + whole,
-        remote_addr=environ.get("REMOTE_ADDR") or "",
+        remote_addr=remote_addr,
     )
 
 
