@@ -52,13 +52,45 @@ def test_a_service_runs_the_procfiles_very_command(name: str) -> None:
     assert _words(SERVICES[name]["command"]) == _words(stack.commands()[name])
 
 
+def _loaded(monkeypatch: pytest.MonkeyPatch, dotenv: dict[str, str]) -> Settings:
+    """The settings of a process in its container: what .env has, and over it what `environment` says."""
+    given = SECRETS | dotenv
+    fixed = {name: _filled(value, given) for name, value in SERVICES["ingress"]["environment"].items()}
+    for name, value in (given | fixed).items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
 def test_the_environment_makes_valid_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SERVICES["ingress"]["environment"].items():
-        monkeypatch.setenv(name, _filled(value, SECRETS))
-    settings = load()
+    settings = _loaded(monkeypatch, {})
     assert settings.database_url == "postgresql://crossdock:p@postgres:5432/crossdock"
     assert settings.flower_user
     assert not stack.is_embedded(settings)
+
+
+def test_every_setting_can_be_set_in_a_dotenv_file_but_for_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*stack.commands(), "migrate"):
+        assert SERVICES[name]["env_file"] == [{"path": ".env", "required": False}], name
+    fixed = {name for name, value in SERVICES["ingress"]["environment"].items() if f"${{{name}" not in value}
+    assert fixed == {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "CROSSDOCK_DATA_DIR",
+        *(f"CROSSDOCK_{name}_{part}" for name in ("INGRESS", "CONSOLE", "FLOWER") for part in ("HOST", "PORT")),
+    }
+    wanted = {
+        "CROSSDOCK_INBOX_SHARDS": "8",
+        "CROSSDOCK_KEEP_EVENTS_DAYS": "90",
+        "CROSSDOCK_LOG_LEVEL": "DEBUG",
+        "CROSSDOCK_TRUSTED_PROXY_CIDRS": "172.16.0.0/12",
+        "CROSSDOCK_INGRESS_PORT": "9000",
+        "STOP_GRACE_PERIOD": "60s",
+    }
+    settings = _loaded(monkeypatch, wanted)
+    assert (settings.inbox_shards, settings.keep_events_days, settings.log_level) == (8, 90, "DEBUG")
+    assert settings.trusted_proxies() == ["172.16.0.0/12"]
+    assert settings.ingress_port == 8080
+    assert _filled(SERVICES["ingress"]["ports"][0], wanted) == "127.0.0.1:9000:8080"
 
 
 def test_every_process_has_the_same_environment() -> None:
@@ -98,7 +130,7 @@ def test_processes_start_after_the_schema_is_there() -> None:
 
 
 def test_a_stop_leaves_time_to_finish_what_is_in_hand() -> None:
-    seconds = int(SERVICES["worker-delivery"]["stop_grace_period"].removesuffix("s"))
+    seconds = int(_filled(SERVICES["worker-delivery"]["stop_grace_period"], {}).removesuffix("s"))
     assert seconds > Settings.model_fields["shutdown_grace_seconds"].default
 
 
