@@ -69,6 +69,7 @@ class Given:
             body=self.body,
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             url=whole,
+            beneath=self.beneath.partition("?")[0],
         )
 
 

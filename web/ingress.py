@@ -42,6 +42,7 @@ ALIASES: Mapping[str, str] = {
     "/shopify/webhook": "shopify",
     "/facebook/webhook": "facebook",
 }
+WORD_CHARACTERS = 15  # of a part of a path; in one that leads nowhere, what is longer may be somebody's token
 PATH_PARTS = 6  # of a source's path, at most
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 INTERNAL = error(500, "internal", "Something went wrong on our side.")
@@ -87,19 +88,22 @@ class Ingress:
         by_path = self.listings.by_path
         if by_path is None:
             return error(503, "queue_unavailable", "The sources are not known yet.")
-        listing = by_path.get(name) or above(by_path, name)
+        found = nearest(by_path, name)
+        beneath = name[len(found[0]) :] if found else unlike_a_path(name)
+        listing = found[1] if found and takes(found[1], beneath) else None
         if listing is None:
+            # What is beneath a source, or no word, may have been meant as a secret.
             unknown = Refusal("source_unknown", "There is no such source.", 404)
-            return self._refuse(unknown, self._request(environ), None)
+            return self._refuse(unknown, self._request(environ, beneath).without_beneath(), None)
         body = wsgi.read_body(environ, self.settings.max_body_bytes)
         if isinstance(body, Refusal):
-            return self._refuse(body, self._request(environ), listing)
-        received = self._request(environ, body)
+            return self._refuse(body, self._request(environ, beneath), listing)
+        received = self._request(environ, beneath, body)
         answer = self._take(received, listing)
         return self._refuse(answer, received, listing) if isinstance(answer, Refusal) else answer
 
-    def _request(self, environ: Mapping[str, Any], body: bytes = b"") -> Request:
-        return wsgi.as_request(environ, self.settings.public_url, body=body, proxies=self.proxies)
+    def _request(self, environ: Mapping[str, Any], beneath: str, body: bytes = b"") -> Request:
+        return wsgi.as_request(environ, self.settings.public_url, body=body, beneath=beneath, proxies=self.proxies)
 
     def _take(self, received: Request, listing: Listing) -> Answer | Refusal:
         provider = PROVIDERS.get(listing.source.provider)
@@ -132,6 +136,8 @@ class Ingress:
         if reply is not None and not reply.enqueue:
             return own_words(reply)
         secret = [name for name in (*CREDENTIALS, *provider.secret_headers(source)) if name in received.headers]
+        if received.beneath and provider.path_token(source):
+            received = received.without_beneath(parts=1)
         try:
             appended = self.inbox.append(
                 message_id=message_id,
@@ -155,6 +161,8 @@ class Ingress:
     def _refuse(self, refusal: Refusal, received: Request, listing: Listing | None) -> Answer:
         provider = PROVIDERS.get(listing.source.provider) if listing else None
         secret = provider.secret_headers(listing.source) if listing and provider else ()
+        if received.beneath and listing and provider and provider.path_token(listing.source):
+            received = received.without_beneath(parts=1)
         refusals.record(
             self.client,
             refusal,
@@ -184,14 +192,33 @@ def source_path(path: str) -> str:
     return path[len(PREFIX) :] if path.startswith(PREFIX) else ALIASES.get(path, "")
 
 
-def above(by_path: Mapping[str, Listing], name: str) -> Listing | None:
-    """The source with the longest path that `name` is beneath, when its provider takes such paths."""
+def nearest(by_path: Mapping[str, Listing], name: str) -> tuple[str, Listing] | None:
+    """The source with the longest path that is `name` or that `name` is beneath, and that path."""
+    if listing := by_path.get(name):
+        return name, listing
     parts = name.split("/", PATH_PARTS)[:PATH_PARTS]
     for count in range(len(parts), 0, -1):
-        if listing := by_path.get("/".join(parts[:count])):
-            provider = PROVIDERS.get(listing.source.provider)
-            return listing if provider is not None and provider.subpaths else None
+        path = "/".join(parts[:count])
+        if listing := by_path.get(path):
+            return path, listing
     return None
+
+
+def unlike_a_path(name: str) -> str:
+    """Of a path that leads nowhere what follows its first part, when there is a part too long for a word."""
+    first, _, rest = name.partition("/")
+    is_long = any(len(part) > WORD_CHARACTERS for part in rest.split("/"))
+    return name[len(first) :] if is_long else ""
+
+
+def takes(listing: Listing, beneath: str) -> bool:
+    """Whether requests may go to this path beneath the source's own: a call's path, or a token."""
+    if not beneath:
+        return True
+    provider = PROVIDERS.get(listing.source.provider)
+    if provider is None:
+        return False
+    return provider.subpaths or (provider.path_token(listing.source) and beneath.count("/") == 1)
 
 
 class ShortWay:

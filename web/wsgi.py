@@ -43,9 +43,14 @@ def headers(environ: Mapping[str, Any]) -> Headers:
 
 
 def as_request(
-    environ: Mapping[str, Any], public_url: str, *, body: bytes = b"", proxies: Proxies | None = None
+    environ: Mapping[str, Any],
+    public_url: str,
+    *,
+    body: bytes = b"",
+    beneath: str = "",
+    proxies: Proxies | None = None,
 ) -> Request:
-    """The request; without `body` where that was not read.
+    """The request; without `body` where that was not read. `beneath` is what of its path follows the source's own.
 
     Its URL is the one providers know us by: `public_url` and the path, whatever Host says. It is from the peer, or
     from whom `proxies` say it is.
@@ -65,6 +70,7 @@ def as_request(
         query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         url=public_url.rstrip("/") + whole,
         remote_addr=remote_addr,
+        beneath=beneath,
     )
 
 

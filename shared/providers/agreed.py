@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 from pydantic import Field, ValidationError
 
 from shared import signatures
-from shared.providers import options, schemes
+from shared.providers import networks, options, schemes
 from shared.providers.contract import JSON, Refusal, Request, Sample, Source
 
-Verification = Literal["hmac", "token"]
+Verification = Literal["hmac", "token", "path_token", "none_with_ip_allowlist"]
+_MODES: Final[Mapping[str, str]] = {"token": "static_header"}  # of the scheme, where it is called otherwise
 
 MISCONFIGURED = Refusal("source_misconfigured", "The source's settings do not hold together.", status=503)
 
@@ -27,6 +28,7 @@ class Agreement(options.Options):
 
     verification: Verification | None = None  # None: the usual one
     scheme: dict[str, Any] = Field(default_factory=dict)  # on top of the usual one
+    addresses: networks.Networks = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,17 @@ class Usual:
             ValidationError: its settings do not hold together.
             TypeError: they are no JSON.
         """
-        chosen = settings.get("verification") or self.verification
-        known = self.token if chosen == "token" else self.hmac
-        return _compile(str(chosen), orjson.dumps(known), orjson.dumps(settings.get("scheme") or {}))
+        chosen = str(settings.get("verification") or self.verification)
+        known = {"hmac": self.hmac, "token": self.token}.get(chosen, {})
+        own = {name: settings[name] for name in ("scheme", "addresses") if settings.get(name)}
+        return _compile(chosen, orjson.dumps(known), orjson.dumps(own))
 
 
 @lru_cache(maxsize=256)
 def _compile(verification: str, known: bytes, own: bytes) -> schemes.Scheme:
-    agreed = Agreement.model_validate({"verification": verification, "scheme": orjson.loads(own)})
-    mode = "static_header" if agreed.verification == "token" else "hmac"
-    return schemes.Scheme.model_validate(schemes.merged(orjson.loads(known), agreed.scheme) | {"mode": mode})
+    agreed = Agreement.model_validate({"verification": verification, **orjson.loads(own)})
+    fixed = {"mode": _MODES.get(verification, verification), "addresses": agreed.addresses}
+    return schemes.Scheme.model_validate(schemes.merged(orjson.loads(known), agreed.scheme) | fixed)
 
 
 def verify(usual: Usual, request: Request, source: Source, *, now: datetime) -> Refusal | None:
@@ -76,7 +79,8 @@ def problems(model: type[options.Options], usual: Usual, settings: Mapping[str, 
     try:
         usual.scheme(settings)
     except ValidationError as error:
-        return [f"scheme.{problem}" for problem in options.readable(error)]
+        found = options.readable(error)
+        return [problem if problem.startswith("addresses") else f"scheme.{problem}" for problem in found]
     except TypeError:
         return ["scheme: not JSON"]
     return []
@@ -91,6 +95,19 @@ def secret_headers(usual: Usual, source: Source) -> tuple[str, ...]:
     if scheme.mode != "static_header":
         return ()
     return tuple(dict.fromkeys((scheme.header, scheme.header.replace("_", "-"))))
+
+
+def path_token(usual: Usual, source: Source) -> bool:
+    """Whether the source's sender proves itself by a part of the path."""
+    try:
+        return usual.scheme(source.settings).mode == "path_token"
+    except (ValidationError, TypeError):
+        return True  # who knows: it is hidden
+
+
+def beneath(usual: Usual, sample: Sample) -> str:
+    """What a genuine request has in its path behind the source's, before any path of its own."""
+    return schemes.beneath(usual.scheme(sample.settings), sample)
 
 
 def sign(usual: Usual, sample: Sample, given: list[tuple[str, str]], *, method: str = "POST") -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ process that dies in the middle leaves nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -63,6 +63,22 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     url: str = ""  # the public URL as the provider was told it; never rebuilt from Host
     remote_addr: str = ""
+    beneath: str = ""  # of the path, what follows the source's own: "" or "/..."
+
+    def without_beneath(self, *, parts: int | None = None) -> "Request":
+        """This request as it may be kept and shown where what is beneath the source's path is a secret.
+
+        That, or its first `parts` parts, stand as `[redacted]`.
+        """
+        kept = [] if parts is None else self.beneath.split("/")[1 + parts :]
+        hidden = "/".join(["", "[redacted]", *kept]) if self.beneath else ""
+        path, url = _ended(self.path, self.beneath, hidden), _ended(self.url, self.beneath, hidden)
+        return replace(self, path=path, url=url, beneath=hidden)
+
+
+def _ended(path: str, old: str, new: str) -> str:
+    bare, mark, query = path.partition("?")
+    return (bare.removesuffix(old) + new if old else bare) + mark + query
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +267,8 @@ class Provider:
     has_tenants: bool = False
     # The headers that are a secret themselves (a static token) rather than a signature: never stored, never logged.
     secret_headers: Callable[[Source], tuple[str, ...]] = lambda _: ()
+    # Whether the first part of the path beneath the source's own is a secret: never stored, never logged.
+    path_token: Callable[[Source], bool] = lambda _: False
     # Topics that no source can be told to leave out, for the law asks for them.
     obligatory: frozenset[str] = frozenset()
     # What may be posted with; GET only for challenges.

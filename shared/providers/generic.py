@@ -261,6 +261,14 @@ def secret_headers(source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys((scheme.header, scheme.header.replace("_", "-"))))
 
 
+def path_token(source: Source) -> bool:
+    """Whether a part of the path is the secret."""
+    try:
+        return _compiled(source.settings).scheme.mode == "path_token"
+    except (ValidationError, TypeError):
+        return True  # who knows: it is hidden
+
+
 def sign(sample: Sample) -> list[tuple[str, str]]:
     """The headers of a genuine request under the sample's settings."""
     compiled = _compiled(sample.settings)
@@ -278,8 +286,9 @@ def sign(sample: Sample) -> list[tuple[str, str]]:
 
 def call(sample: Sample) -> tuple[str, str]:
     """A POST; of a body that the signature has no other hold on, the digest stands in the URL."""
-    if "{form}" not in _compiled(sample.settings).scheme.template:
-        return "POST", ""
+    scheme = _compiled(sample.settings).scheme
+    if "{form}" not in scheme.template:
+        return "POST", schemes.beneath(scheme, sample)
     return "POST", f"?{form_body.DIGEST_FIELD}={hashlib.sha256(sample.body).hexdigest()}"
 
 
@@ -303,4 +312,5 @@ GENERIC = Provider(
     call=call,
     check_settings=check_settings,
     secret_headers=secret_headers,
+    path_token=path_token,
 )

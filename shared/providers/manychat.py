@@ -179,4 +179,6 @@ MANYCHAT = Provider(
     sign=sign,
     check_settings=lambda settings: agreed.problems(agreed.Agreement, USUAL, settings),
     secret_headers=lambda source: agreed.secret_headers(USUAL, source),
+    path_token=lambda source: agreed.path_token(USUAL, source),
+    call=lambda sample: ("POST", agreed.beneath(USUAL, sample)),
 )

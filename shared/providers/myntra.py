@@ -263,7 +263,7 @@ def call(sample: Sample) -> tuple[str, str]:
     except orjson.JSONDecodeError:
         body = {}
     found = body.get("id" if noun == "return" else "sellerOrderId") if isinstance(body, dict) else None
-    path = f"/storefront/v4/{noun}/{found or 'unknown'}"
+    path = f"{agreed.beneath(USUAL, sample)}/storefront/v4/{noun}/{found or 'unknown'}"
     return ("POST", path) if action == "create" else ("PUT", f"{path}/{action}")
 
 
@@ -285,6 +285,7 @@ MYNTRA = Provider(
     reply=reply,
     check_settings=lambda settings: agreed.problems(agreed.Agreement, USUAL, settings),
     secret_headers=lambda source: agreed.secret_headers(USUAL, source),
+    path_token=lambda source: agreed.path_token(USUAL, source),
     methods=("POST", "PUT"),
     subpaths=True,
     call=call,

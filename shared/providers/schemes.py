@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_snake
 
 from shared import macs, signatures
 from shared.clock import to_json
-from shared.providers import form_body, public_keys
+from shared.providers import form_body, networks, public_keys
 from shared.providers.contract import JSON, Headers, Refusal, Request, Sample
 from shared.providers.options import Options
 from shared.providers.presets import SCHEMES as PRESETS
@@ -29,6 +29,7 @@ _TOKEN = re.compile(r"\{(body|form|ts|id|method|url|url:decoded|header:[A-Za-z0-
 _DECODED = {f"%{ord(sign):02X}": sign for sign in ":/?@!$'()*,;"}
 _ESCAPE = re.compile("|".join(_DECODED), re.IGNORECASE)
 TOLERANCE_MAX_SECONDS = 86_400 * 7
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Elements(Options):
@@ -50,7 +51,9 @@ class Timestamp(Options):
 class Scheme(Options):
     """One way to prove where a request comes from."""
 
-    mode: Literal["hmac", "digest", "static_header", "basic"] = "hmac"  # digest: of the secret and the template
+    # digest: of the secret and the template. path_token: the secret is the part of the URL behind the source's path.
+    mode: Literal["hmac", "digest", "static_header", "basic", "path_token", "none_with_ip_allowlist"] = "hmac"
+    addresses: networks.Networks = ()
     algorithm: macs.Algorithm = "sha256"
     encoding: signatures.Encoding = "hex"
     header: str = Field("X-Webhook-Signature", min_length=1)
@@ -67,6 +70,8 @@ class Scheme(Options):
     def _holds_together(self) -> Self:
         tokens = _TOKEN.findall(self.template)
         element = self.elements.timestamp if self.elements else ""
+        if self.mode == "none_with_ip_allowlist" and not self.addresses:
+            raise ValueError("addresses: needed, for where it comes from is all that is proved")
         if self.mode in ("hmac", "digest"):
             if "body" not in tokens and not {"form", "url"} <= set(tokens):
                 raise ValueError("template: {body}, or {url} and {form}, must be in it, or the body is not protected")
@@ -108,6 +113,12 @@ def merged(known: Mapping[str, JSON], own: Mapping[str, JSON]) -> dict[str, JSON
 
 def verify(scheme: Scheme, request: Request, secrets: Sequence[bytes], *, now: datetime) -> Refusal | None:
     """Passes a request that the scheme proves genuine under one of the secrets."""
+    if refusal := networks.check(request, scheme.addresses):
+        return refusal
+    if scheme.mode == "none_with_ip_allowlist":
+        return None
+    if scheme.mode == "path_token":
+        return _check_path(request, secrets)
     value = signatures.sole(request.headers, "Authorization" if scheme.mode == "basic" else scheme.header)
     if isinstance(value, Refusal):
         return value
@@ -118,6 +129,19 @@ def verify(scheme: Scheme, request: Request, secrets: Sequence[bytes], *, now: d
     if scheme.mode == "basic":
         return _check_basic(value, secrets)
     return _check_hmac(scheme, value, request, secrets, now)
+
+
+def _check_path(request: Request, secrets: Sequence[bytes]) -> Refusal | None:
+    token = request.beneath.partition("/")[2].partition("/")[0]
+    if not token:
+        return Refusal("signature_missing", "The token is missing from the path.")
+    given = in_a_path(token.encode("utf-8", "surrogateescape"))
+    return signatures.check_token(given.decode("utf-8", "surrogateescape"), [in_a_path(secret) for secret in secrets])
+
+
+def in_a_path(secret: bytes) -> bytes:
+    """A secret as it is spelled in a URL: what base64 has and a path has not is written as in base64url."""
+    return secret.translate(_URL_SAFE).rstrip(b"=")
 
 
 def _check_basic(value: str, secrets: Sequence[bytes]) -> Refusal | None:
@@ -291,6 +315,8 @@ def sign(
 ) -> list[tuple[str, str]]:
     """The headers that prove a request genuine under the scheme, which may sign some of the `given` ones too."""
     secret = sample.secret
+    if scheme.mode in ("path_token", "none_with_ip_allowlist"):
+        return []
     if scheme.mode == "basic":
         return [("Authorization", f"Basic {signatures.encode(secret, 'base64')}")]
     if scheme.mode == "static_header":
@@ -318,6 +344,11 @@ def sign(
         time = f"{scheme.elements.timestamp}={stamp}," if scheme.elements.timestamp else ""
         value = f"{time}{scheme.elements.signatures[0]}={value}"
     return [*headers, (scheme.header, value)]
+
+
+def beneath(scheme: Scheme, sample: Sample) -> str:
+    """What a genuine request has in its path behind the source's: the token, or nothing."""
+    return f"/{in_a_path(sample.secret).decode()}" if scheme.mode == "path_token" else ""
 
 
 def _stamp(now: datetime, unit: signatures.Unit) -> str:

@@ -1,6 +1,6 @@
 """Selloship: where a parcel is, by its waybill.
 
-Comes in: `{"Status", "waybillDetails": {...}}`, proved by an HMAC or a token as the source agreed with Selloship. An
+Comes in: `{"Status", "waybillDetails": {...}}`, with a token in a header or proved as the source agreed otherwise. An
 `event` in the body names the topic; without one it is the bare waybill status. Comes out: one change of one shipment.
 
 Selloship publishes no documentation: the proof is settable, and every field but the waybill may be absent. Pure.
@@ -53,7 +53,7 @@ _STATES: Final[Mapping[str, str]] = {
 _RANKS: Final = {state: rank for rank, state in enumerate(_STATES, start=1)}
 INDIA: Final = timedelta(hours=5, minutes=30)  # their times carry no zone
 USUAL: Final = agreed.Usual(
-    verification="hmac",
+    verification="token",
     hmac={"header": "X-Webhook-Signature"},
     token={"header": "X-Webhook-Token"},
 )
@@ -174,4 +174,6 @@ SELLOSHIP = Provider(
     sign=sign,
     check_settings=lambda settings: agreed.problems(agreed.Agreement, USUAL, settings),
     secret_headers=lambda source: agreed.secret_headers(USUAL, source),
+    path_token=lambda source: agreed.path_token(USUAL, source),
+    call=lambda sample: ("POST", agreed.beneath(USUAL, sample)),
 )

@@ -144,3 +144,47 @@ def test_flipkart_can_be_taken_from_its_own_addresses_alone(client, sources, app
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "address_refused")
     client.environ_base["REMOTE_ADDR"] = "203.0.113.7"
     assert send(client, "flipkart", "shipment_packed").status_code == 200
+
+
+BY_PATH = {"verification": "path_token"}
+
+
+@pytest.mark.parametrize("name", ["selloship", "myntra"])
+def test_a_token_in_the_path_opens_the_door_and_is_kept_nowhere(client, queue, sources, app, name):
+    sources.put(name, name, settings=BY_PATH)
+    app.extensions["ingress"].listings.poll()
+    topic = PROVIDERS[name].topics[0]
+    assert send(client, name, topic, settings=BY_PATH).status_code == 200
+    [entry] = kept(queue)
+    assert entry.request.path.startswith(f"/api/webhooks/{name}/[redacted]")
+    wrong = send(client, name, topic, settings=BY_PATH, secret=b"somebodys-guess")
+    assert (wrong.status_code, wrong.get_json()["error"]["code"]) == (401, "signature_mismatch")
+    assert client.post(f"/api/webhooks/{name}", data=b"{}").status_code == 401
+    everything = str(queue.xrange("crossdock:refusals")) + str(refusals.recent(queue, 9)) + str(entry)
+    assert SECRET.decode() not in everything
+    assert "somebodys-guess" not in everything
+    assert refusals.recent(queue, 9)[1]["path"].startswith(f"/api/webhooks/{name}/[redacted]")
+
+
+def test_a_token_in_a_path_that_takes_none_or_leads_nowhere_is_not_logged(client, queue):
+    token = SECRET.decode()
+    for path in (f"selloship/{token}", f"selloship/{token}/more", f"selloshipp/{token}", f"nowhere/x/{token}/y"):
+        answer = client.post(f"/api/webhooks/{path}", data=b"{}")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "source_unknown")
+    client.post("/api/webhooks/nowhere/orders", data=b"{}")
+    shown = [one["path"] for one in refusals.recent(queue, 9)]
+    assert token not in str(shown)
+    assert shown[0] == "/api/webhooks/nowhere/orders"
+
+
+def test_a_source_may_be_open_to_its_own_addresses_alone(client, queue, sources, app):
+    sources.put(
+        "selloship", "selloship", settings={"verification": "none_with_ip_allowlist", "addresses": ["203.0.113.0/24"]}
+    )
+    app.extensions["ingress"].listings.poll()
+    body = samples.make("selloship", "WAYBILL_STATUS", number=3, at=NOW)
+    answer = client.post("/api/webhooks/selloship", data=body)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "address_refused")
+    client.environ_base["REMOTE_ADDR"] = "203.0.113.7"
+    assert client.post("/api/webhooks/selloship", data=body).status_code == 200
+    assert len(kept(queue)) == 1

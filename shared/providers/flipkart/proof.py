@@ -7,15 +7,14 @@ its headers. What limits that: TLS, a URL that is not told, the date's age, and 
 """
 
 import hashlib
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from shared import signatures
 from shared.clock import parse_http_date
-from shared.providers import agreed, options
+from shared.providers import agreed, networks, options
 from shared.providers.contract import JSON, Evidence, Refusal, Request, Sample, Source
 
 HEADER: Final = "X_Authorization"
@@ -34,15 +33,8 @@ class FlipkartOptions(options.Options):
     url: str = ""  # as registered with Flipkart; the source's public URL when empty
     app_id: str = ""  # whose notifications; any when empty, since the secret decides
     tolerance_seconds: float = Field(TOLERANCE_SECONDS, gt=0, le=86_400 * 7)
-    addresses: tuple[str, ...] = ()  # addresses or networks it may come from; any when empty
+    addresses: networks.Networks = ()
     scheme: dict[str, Any] = Field(default_factory=dict)  # of the HMAC
-
-    @field_validator("addresses")
-    @classmethod
-    def _are_networks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        for address in addresses:
-            ipaddress.ip_network(address)
-        return addresses
 
 
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
@@ -51,21 +43,11 @@ def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | No
         chosen = FlipkartOptions.model_validate(dict(source.settings))
     except ValidationError:
         return agreed.MISCONFIGURED
-    if chosen.addresses and not _is_among(request.remote_addr, chosen.addresses):
-        return Refusal("address_refused", "The source does not take requests from this address.", 403)
+    if refusal := networks.check(request, chosen.addresses):
+        return refusal
     if chosen.verification == "hmac":
         return agreed.verify(USUAL, request, source, now=evidence.now)
     return _check_fklogin(request, source, chosen, evidence)
-
-
-def _is_among(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return any(found in ipaddress.ip_network(network) for network in networks)
 
 
 def _check_fklogin(request: Request, source: Source, chosen: FlipkartOptions, evidence: Evidence) -> Refusal | None:

@@ -21,7 +21,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     # Its dates count for a day, unless a source says less.
     "flipkart": ("flipkart", {"toleranceSeconds": 3600}),
     "flipkart-hmac": ("flipkart", {"verification": "hmac"}),
-    "selloship-token": ("selloship", {"verification": "token"}),
+    "selloship-hmac": ("selloship", {"verification": "hmac"}),
     "myntra-hmac": ("myntra", {"verification": "hmac"}),
     "manychat-header": ("manychat", {"scheme": {"header": "X-ManyChat-Token", "prefix": ""}}),
     "amazon-v1": ("amazon", samples.SETTINGS["amazon"] | {"signatureVersions": ["1"]}),
@@ -96,7 +96,8 @@ class Actor:
         method, beneath = self.provider.call(sample)
         pairs, body = self.provider.post(sample)
         headers = pairs if headers is None else headers
-        return Request(method, f"/api/webhooks/x{beneath}", Headers(headers), body, url=sample.url)
+        path = beneath.partition("?")[0]
+        return Request(method, f"/api/webhooks/x{beneath}", Headers(headers), body, url=sample.url, beneath=path)
 
     @property
     def covers_the_body(self) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from shared.providers.contract import Change
 from tests.shared.providers.acting import SECRET, Actor, actor
 
-ACT, BY_TOKEN = actor("selloship"), actor("selloship-token")
+ACT, BY_HMAC = actor("selloship"), actor("selloship-hmac")
 
 
 def change(act: Actor = ACT, event: str | None = None, **details: Any) -> Change:
@@ -71,18 +71,19 @@ def test_of_two_states_at_the_same_second_the_later_one_counts():
 
 
 def test_a_token_in_a_header_of_its_own_name_is_never_kept():
-    act = BY_TOKEN
-    request = act.request(act.sample())
+    request = ACT.request(ACT.sample())
     assert request.headers.get("X-Webhook-Token") == SECRET.decode()
-    assert "X-Webhook-Token" in act.provider.secret_headers(act.source)
-    assert ACT.provider.secret_headers(ACT.source) == ()
+    assert "X-Webhook-Token" in ACT.provider.secret_headers(ACT.source)
+    assert BY_HMAC.provider.secret_headers(BY_HMAC.source) == ()
 
 
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
         ({"verification": "path"}, "verification"),
-        ({"scheme": {"template": "no body"}}, "scheme"),
+        ({"verification": "none_with_ip_allowlist"}, "addresses"),
+        ({"addresses": ["203.0.113.9/24"]}, "addresses"),
+        ({"verification": "hmac", "scheme": {"template": "no body"}}, "scheme"),
         ({"token": "x"}, "token"),
     ],
 )
