@@ -47,6 +47,7 @@ FIELD_NAMES: Final[Mapping[str, str]] = {
     "tags": "tags",
     "address": "address",
 }
+CHANNELS: Final = ("messenger", "instagram", "whatsapp", "telegram")
 ADDRESS_NAMES: Final = (
     "name",
     "company",
@@ -59,7 +60,6 @@ ADDRESS_NAMES: Final = (
     "countryCode",
     "phone",
 )
-CHANNELS: Final = ("messenger", "instagram", "whatsapp", "telegram")
 
 _NO_ADDRESS: Final[Mapping[str, Any]] = {**dict.fromkeys(ADDRESS_NAMES), "attributes": {}}
 

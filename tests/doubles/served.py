@@ -22,6 +22,7 @@ class Fault:
     status: int = 503
     headers: Mapping[str, str] = field(default_factory=dict)
     after: bool = False  # the API does what was asked, and then fails to say so
+    slow: bool = False  # no answer comes for as long as the double is there
     silent: bool = False  # the connection is dropped without a word
     path: str = ""  # only a request whose path has this in it
     method: str = ""  # only one with this method
@@ -108,6 +109,8 @@ class Served:
             done = self.answer(request.method, request.path, dict(request.query), headers, body)
             reply = reply if fault else done
         self.asked.append(Asked(request.method, request.raw_path, dict(request.query), headers, body, reply.status))
+        if fault and fault.slow:
+            await self._done.wait()
         if fault and fault.silent:
             assert request.transport is not None
             request.transport.abort()

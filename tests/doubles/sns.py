@@ -28,6 +28,7 @@ from shared.clock import to_json
 from shared.egress import calls, networks_of
 from shared.providers import sns
 from shared.providers.contract import Refusal
+from tests.doubles.served import Fault
 
 SINCE, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 REGION = "eu-west-1"
@@ -169,13 +170,24 @@ class Sns:
 
 
 @contextmanager
-def serving(double: Sns) -> Iterator[Sns]:
-    """The double, over HTTP for as long as the block runs."""
+def serving(double: Sns, faults: deque[Fault] | None = None) -> Iterator[Sns]:
+    """The double, over HTTP for as long as the block runs; what is asked of it meets `faults` first, one each."""
+    ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name is http.server's
-            status, body = double.answer(self.path)
+            fault = faults.popleft() if faults and faults[0].path in self.path else None
+            if fault is None or fault.after:
+                status, body = double.answer(self.path)
+            if fault is not None:
+                if fault.slow:
+                    ended.wait()
+                if fault.slow or fault.silent:
+                    return  # and the connection is closed without a word
+                status, body = fault.status, b"not now"
             self.send_response(status)
+            for name, value in fault.headers.items() if fault else ():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -190,6 +202,7 @@ def serving(double: Sns) -> Iterator[Sns]:
     try:
         yield double
     finally:
+        ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

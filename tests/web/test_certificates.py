@@ -1,8 +1,10 @@
 """Which certificates the ingress believes, and how little a made-up address costs; SNS is its double, over HTTP."""
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
@@ -12,12 +14,14 @@ from cli.sns_stand_in import authority, furnish, issue, new_key, pem
 from shared import queues, refusals, valkey
 from shared.clock import to_json
 from shared.crypto import KeyRing
+from shared.egress import calls, networks_of
 from shared.inbox import Inbox
 from shared.providers import samples, sns
 from shared.providers.contract import Refusal, Sample
 from shared.providers.registry import PROVIDERS
 from shared.settings import Settings
 from tests.doubles import sns as doubles
+from tests.doubles.served import Fault
 from tests.web.sources import Directory
 from web.certificates import FETCHES_A_MINUTE, KEPT, Certificates, amazon_roots
 from web.ingress import make_app
@@ -27,8 +31,13 @@ AMAZON = PROVIDERS["amazon"]
 
 
 @pytest.fixture
-def double() -> Iterator[doubles.Sns]:
-    with doubles.serving(doubles.Sns()) as made:
+def faults() -> deque[Fault]:
+    return deque()
+
+
+@pytest.fixture
+def double(faults: deque[Fault]) -> Iterator[doubles.Sns]:
+    with doubles.serving(doubles.Sns(), faults) as made:
         yield made
 
 
@@ -94,6 +103,23 @@ def test_while_sns_is_down_the_sender_is_told_to_come_again_and_then_it_works(ce
     assert isinstance(refused, Refusal)
     assert (refused.code, refused.status) == ("certificate_unavailable", 503)
     double.is_down = False
+    assert isinstance(certificates.get(url_of(double), now=NOW + timedelta(seconds=6)), bytes)
+
+
+@pytest.mark.parametrize("fault", [Fault(429), Fault(500), Fault(silent=True), Fault(slow=True)])
+def test_a_fetch_that_fails_in_any_way_is_made_again_when_the_sender_comes_again(certificates, double, faults, fault):
+    def hasty(url: str) -> bytes:
+        path = urlsplit(url).path
+        reply = calls.call(
+            "GET", double.url + path, timeout_seconds=0.3, allow_http=True, networks=networks_of(["127.0.0.0/8"])
+        )
+        if reply.status != 200:
+            raise OSError(f"the reply is a {reply.status}")
+        return reply.body
+
+    certificates._fetch = hasty
+    faults.append(fault)
+    assert code(certificates.get(url_of(double), now=NOW)) == "certificate_unavailable"
     assert isinstance(certificates.get(url_of(double), now=NOW + timedelta(seconds=6)), bytes)
 
 

@@ -1,5 +1,6 @@
 """A topic that asks is confirmed at SNS, if the source allows it; SNS is its double, over HTTP."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +9,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+import requests
 from sqlalchemy import Engine, text
 
 from shared import valkey
@@ -19,6 +21,7 @@ from shared.inbox import Inbox, shard_of
 from shared.providers import sns
 from shared.providers.contract import Headers, Request
 from shared.settings import Settings
+from tests.doubles.served import Fault
 from tests.doubles.sns import TOPIC, Sns, serving
 from tests.workers import rows
 from tests.workers.rows import NOW
@@ -35,6 +38,7 @@ class Dock:
     context: Context
     source_id: UUID
     sns: Sns
+    faults: deque[Fault]
 
     def post(self, body: bytes) -> UUID:
         """What the ingress appends once it has verified it, and the drain takes in."""
@@ -53,7 +57,10 @@ class Dock:
 
     def ask(self, url: str) -> Reply:
         assert url.startswith("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&")
-        reply = self.sns.get(url)
+        try:
+            reply = self.sns.get(url)
+        except requests.RequestException as error:
+            raise UpstreamFailed("unreachable", str(error), passes=True) from error
         if failure := judge(reply):
             raise failure
         return reply
@@ -76,8 +83,9 @@ def dock(engine: Engine, settings: Settings, queue: valkey.Client, ring: KeyRing
     context = Context(settings, engine, queue, ring, Inbox(queue, shards=settings.inbox_shards))
     account_id = rows.account(engine)
     source_id = rows.source(engine, account_id, provider="amazon", settings={"topicArns": [TOPIC]})
-    with serving(Sns()) as double:
-        yield Dock(context, source_id, double)
+    faults = deque[Fault]()
+    with serving(Sns(), faults) as double:
+        yield Dock(context, source_id, double, faults)
 
 
 def test_an_allowed_topic_is_confirmed_once_and_written_down(dock):
@@ -125,6 +133,18 @@ def test_while_sns_is_down_it_waits_and_is_confirmed_afterwards(dock):
     assert dock.deeds() == []
     dock.sns.is_down = False
     assert dock.confirm()["confirmed"] == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(429), Fault(503, after=True), Fault(silent=True), Fault(silent=True, after=True)]
+)
+def test_whatever_sns_does_not_say_is_asked_again_and_confirmed_once(dock, fault):
+    dock.post(dock.sns.subscribe(ENDPOINT, at=NOW))
+    dock.faults.append(fault)
+    assert dock.confirm() == {"confirmed": 0, "failed": 0, "waiting": 1}
+    assert dock.confirm()["confirmed"] == 1
+    assert dock.sns.confirmed == [ENDPOINT]
+    assert len(dock.deeds()) == 1
 
 
 def test_an_address_in_the_message_is_not_what_is_asked(dock):
