@@ -40,7 +40,7 @@ LINE: Final = Shape(
     {
         **_keys(Form.ID, "id"),
         **_keys(Form.TEXT, "sku", "title"),
-        **_keys(Form.COUNT, "quantity"),
+        **_keys(Form.COUNT, "quantity", "currentQuantity"),
         **_keys(Form.MINOR, "priceMinor", "totalMinor"),
         **_keys(Form.ID, "productId", "variantId"),
         **_keys(Form.TEXT, "status"),
@@ -79,7 +79,14 @@ OPTION: Final = Shape(
     },
 )
 ADDRESS: Final = Shape("address", {**_keys(Form.TEXT, *ADDRESS_NAMES), **_REST})
-PRESENTMENT: Final = Shape("presentment", {**_keys(Form.TEXT, "currency"), **_keys(Form.MINOR, "totalMinor")})
+PRESENTMENT: Final = Shape(
+    "presentment",
+    {
+        **_keys(Form.TEXT, "currency"),
+        **_keys(Form.MINOR, "totalMinor", "subtotalMinor", "taxMinor", "discountMinor", "shippingMinor"),
+    },
+)
+PAID_BACK: Final = Shape("presentment", {**_keys(Form.TEXT, "currency"), **_keys(Form.MINOR, "amountMinor")})
 
 # Of every field that holds objects: kind -> field -> their shape.
 SHAPES: Final[Mapping[str, Mapping[str, Shape]]] = {
@@ -90,7 +97,7 @@ SHAPES: Final[Mapping[str, Mapping[str, Shape]]] = {
         "shipping_address": ADDRESS,
         "line_items": LINE,
     },
-    "refund": {"line_items": REFUNDED_LINE},
+    "refund": {"presentment": PAID_BACK, "line_items": REFUNDED_LINE},
     "product": {"variants": VARIANT, "options": OPTION},
     "shipment": {"line_items": LINE},
 }
