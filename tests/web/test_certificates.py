@@ -111,7 +111,12 @@ def test_a_fetch_that_fails_in_any_way_is_made_again_when_the_sender_comes_again
     def hasty(url: str) -> bytes:
         path = urlsplit(url).path
         reply = calls.call(
-            "GET", double.url + path, timeout_seconds=0.3, allow_http=True, networks=networks_of(["127.0.0.0/8"])
+            "GET",
+            double.url + path,
+            what="test",
+            timeout_seconds=0.3,
+            allow_http=True,
+            networks=networks_of(["127.0.0.0/8"]),
         )
         if reply.status != 200:
             raise OSError(f"the reply is a {reply.status}")

@@ -228,13 +228,19 @@ def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:
 
 def _merged_items(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The items as now said. A sync does not read what a webhook has under attributes, and must not take it away."""
-    if all(REST_OF_ITEM in item for item in new):
-        return new
-    known = {name: item[REST_OF_ITEM] for item in old if REST_OF_ITEM in item and (name := _name(item)) is not None}
-    return [
-        item if REST_OF_ITEM in item or (name := _name(item)) not in known else {**item, REST_OF_ITEM: known[name]}
-        for item in new
-    ]
+    merged = new
+    if not all(REST_OF_ITEM in item for item in new):
+        known = {name: item[REST_OF_ITEM] for item in old if REST_OF_ITEM in item and (name := _name(item)) is not None}
+        merged = [
+            item if REST_OF_ITEM in item or (name := _name(item)) not in known else {**item, REST_OF_ITEM: known[name]}
+            for item in new
+        ]
+    # To have nothing to say of them and to say that there are none is the same.
+    return old if merged != old and _spoken(merged) == _spoken(old) else merged
+
+
+def _spoken(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in item.items() if key != REST_OF_ITEM or value} for item in items]
 
 
 def _name(item: dict[str, Any]) -> str | None:

@@ -24,7 +24,8 @@ def with_parts(changes: Sequence[RecordChange], applied: Sequence[Applied]) -> l
         place = (change.kind.name, change.key)
         if change.part is not None and place in places:
             whole, before = told[places[place]]
-            told[places[place]] = (whole, _joined(before, one))
+            told[places[place]] = (whole, _joined(before, replace(one, consequences=())))
+            told += one.consequences  # which are of other records, and of now
         else:
             places[place] = len(told)
             told.append((change, one))

@@ -244,7 +244,9 @@ def test_what_a_stored_payload_tells_keeps_to_the_published_schema(case, payload
         )
         place = (change.kind, change.external_id)
         after = apply(rows.get(place), checked, now=NOW).after
-        assert after is not None
+        if after is None:
+            assert change.op == "adjust"  # of what is not there
+            continue
         rows[place] = after
         shown = user_json(after) if change.kind == "user" else record_json(kind, after)
         jsonschema.validate(orjson.loads(orjson.dumps(shown)), record_schema(kind))

@@ -66,6 +66,5 @@ def test_a_state_of_the_far_future_gives_way_to_one_that_is_told_later(dock: Doc
     later = channel.send(topic, minute=70, received=70)
     channel.drain()
     assert dock.message(later)["state"] == "processed"
-    assert max(row["version"] for kind in KINDS.values() for row in dock.rows(kind.table)) >= NOW + timedelta(
-        minutes=70
-    )
+    versions = [row["version"] for kind in KINDS.values() for row in dock.rows(kind.table)]
+    assert max(version for version in versions if version is not None) >= NOW + timedelta(minutes=70)
