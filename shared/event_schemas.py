@@ -18,6 +18,7 @@ Schema = dict[str, Any]
 _TEXT: Final[Schema] = {"type": "string"}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 _COUNT: Final[Schema] = {"type": "integer"}
+_OBJECT: Final[Schema] = {"type": "object"}
 _FORMS: Final[Mapping[Form, Schema]] = {
     Form.TEXT: {"type": ["string", "null"]},
     Form.ID: {"type": ["string", "null"], "description": "The provider's id."},
@@ -27,7 +28,9 @@ _FORMS: Final[Mapping[Form, Schema]] = {
     Form.NUMBER: {"type": ["number", "null"]},
     Form.FLAG: {"type": "boolean"},
     Form.OBJECT: {"type": "object"},
+    Form.PART: {"type": ["object", "null"]},
     Form.TEXTS: {"type": "array", "items": _TEXT},
+    Form.ITEMS: {"type": "array", "items": _OBJECT},
     Form.CUSTOM: {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
     Form.TAGS: {
         "type": "array",

@@ -152,6 +152,10 @@ def _object(name: str, value: Any, _: str | None) -> JSON:
     return reading.with_text_ids({} if value is None else reading.as_object(value, name))
 
 
+def _part(name: str, value: Any, _: str | None) -> JSON:
+    return None if value is None else reading.with_text_ids(reading.as_object(value, name))
+
+
 def _custom(name: str, value: Any, _: str | None) -> dict[str, str]:
     given: Mapping[str, Any] = {} if value is None else reading.as_object(value, name)
     return {key: _custom_text(item) for key, item in given.items() if item is not None}
@@ -195,6 +199,7 @@ _READERS: Final[Mapping[Form, Callable[[str, Any, str | None], JSON]]] = {
     Form.NUMBER: _number,
     Form.FLAG: _flag,
     Form.OBJECT: _object,
+    Form.PART: _part,
     Form.TEXTS: _texts,
     Form.CUSTOM: _custom,
     Form.TAGS: _tags,

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Engine, text
 from shared.db.engine import transaction
 from shared.event_types import CATALOGUE, matches, patterns_of
 from shared.events import EventDraft, emit, envelope
+from shared.record_kinds import KINDS, Form, RecordKind
+from shared.record_shapes import shapes_of
 from tests.workers import rows
 from tests.workers.rows import NOW
 
@@ -163,6 +165,11 @@ def test_a_body_survives_the_database_byte_for_byte(engine: Engine) -> None:
     with transaction(engine) as connection:
         emit(connection, [made], now=NOW)
         assert connection.execute(text("SELECT body FROM events")).scalar() == body
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_whatever_holds_objects_says_what_they_have(kind: RecordKind) -> None:
+    assert set(shapes_of(kind.name)) == {one.name for one in kind.fields if one.form in (Form.PART, Form.ITEMS)}
 
 
 @pytest.mark.parametrize("event_type", sorted(CATALOGUE))

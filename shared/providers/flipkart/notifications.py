@@ -125,11 +125,11 @@ def _shipment_created(told: Notification) -> Iterator[Change]:
     if named is not None or by_order:
         fields["order_external_id"] = named or next(iter(by_order))
     fields["attributes"] |= {"orderIds": list(by_order)}
-    yield Change("shipment", "upsert", shipment_id, told.version, fields)
-    # Before the contents, which make the orders follow a shipment that has gone on already.
+    # The orders first: the shipment, which may have gone on already, has them follow it.
     for order_id, mine in by_order.items():
         part = f"shipment_{shipment_id}"
         yield Change("order", "upsert", order_id, told.version, orders.of_shipment(order_id, mine), part=part)
+    yield Change("shipment", "upsert", shipment_id, told.version, fields)
     yield _contents(shipment_id, told, fields)
 
 

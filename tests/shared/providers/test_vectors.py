@@ -202,7 +202,7 @@ def test_amazons_published_notifications_are_understood(name, kind):
 # The provider -> what its published samples come to, by the names of their files; None: it says nothing to us.
 CHANNELS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "flipkart": {
-        "shipment_created": ("shipment", "order", "shipment"),
+        "shipment_created": ("order", "shipment", "shipment"),
         "return_created": ("shipment", "shipment"),
         "return_completed": ("shipment", "refund"),
         **dict.fromkeys(
