@@ -79,6 +79,7 @@ OPTION: Final = Shape(
     },
 )
 ADDRESS: Final = Shape("address", {**_keys(Form.TEXT, *ADDRESS_NAMES), **_REST})
+# What the customer saw, in the currency beside it.
 PRESENTMENT: Final = Shape(
     "presentment",
     {
@@ -86,7 +87,9 @@ PRESENTMENT: Final = Shape(
         **_keys(Form.MINOR, "totalMinor", "subtotalMinor", "taxMinor", "discountMinor", "shippingMinor"),
     },
 )
-PAID_BACK: Final = Shape("presentment", {**_keys(Form.TEXT, "currency"), **_keys(Form.MINOR, "amountMinor")})
+PAID_BACK: Final = Shape(
+    "presentment of a refund", {**_keys(Form.TEXT, "currency"), **_keys(Form.MINOR, "amountMinor")}
+)
 
 # Of every field that holds objects: kind -> field -> their shape.
 SHAPES: Final[Mapping[str, Mapping[str, Shape]]] = {
