@@ -57,6 +57,7 @@ GONE_USER = deleted_user_json(
         "provider": "shopify",
         "tenant": "lindenhof.myshopify.com",
         "deleted_at": AT,
+        "attributes": {},
     }
 )
 

@@ -47,6 +47,10 @@ _FRAME: Final[Mapping[str, Schema]] = {
     "provider": _TEXT,
     "tenant": {"type": "string", "description": "The shop or seller it belongs to there; empty where there is none."},
 }
+_GONE_USER: Final[Mapping[str, Schema]] = {
+    **_FRAME,
+    "mergedInto": {"type": ["string", "null"], "description": "The provider's id of the user who has its place."},
+}
 _CHANGES: Final[Schema] = {
     "type": "object",
     "description": "What changed, by field.",
@@ -153,7 +157,7 @@ def _data(event_type: str, kind: EventType) -> Schema:
         if name == "changes":
             properties[name] = _CHANGES
         elif name in KINDS and event_type == KINDS[name].deleted:
-            properties[name] = _gone()
+            properties[name] = _gone(_GONE_USER if name == "user" else _FRAME)
         elif name in KINDS:
             properties[name] = record_schema(KINDS[name])
         else:
@@ -166,8 +170,8 @@ def _data(event_type: str, kind: EventType) -> Schema:
     return {"type": "object", "properties": properties, "required": required}
 
 
-def _gone() -> Schema:
-    properties = {**_FRAME, "deletedAt": _TIME}
+def _gone(frame: Mapping[str, Schema]) -> Schema:
+    properties = {**frame, "deletedAt": _TIME}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

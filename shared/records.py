@@ -14,7 +14,7 @@ from shared.db.tables import RECORD_TABLES
 from shared.errors import NotFound
 from shared.record_json import record_json, value_json
 from shared.record_kinds import RecordKind
-from shared.users import user_json
+from shared.users import MERGED_INTO, user_json
 
 LIMIT_DEFAULT = 50
 
@@ -22,6 +22,8 @@ LIMIT_DEFAULT = 50
 def shown(kind: RecordKind, row: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON of a row as it stands: of a tombstone with all its fields blank, and when it was deleted or redacted."""
     found = user_json(row) if kind.name == "user" else record_json(kind, row)
+    if kind.name == "user":
+        found["mergedInto"] = row["attributes"].get(MERGED_INTO)
     return {**found, "deletedAt": value_json(row["deleted_at"]), "redactedAt": value_json(row["redacted_at"])}
 
 

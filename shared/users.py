@@ -47,7 +47,6 @@ FIELD_NAMES: Final[Mapping[str, str]] = {
     "tags": "tags",
     "address": "address",
 }
-CHANNELS: Final = ("messenger", "instagram", "whatsapp", "telegram")
 ADDRESS_NAMES: Final = (
     "name",
     "company",
@@ -60,6 +59,9 @@ ADDRESS_NAMES: Final = (
     "countryCode",
     "phone",
 )
+# Of a tombstone's attributes: the provider's id of the user that this one was merged into.
+MERGED_INTO: Final = "merged_into"
+CHANNELS: Final = ("messenger", "instagram", "whatsapp", "telegram")
 
 _NO_ADDRESS: Final[Mapping[str, Any]] = {**dict.fromkeys(ADDRESS_NAMES), "attributes": {}}
 
@@ -121,13 +123,14 @@ def user_json(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deleted_user_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is told of a user that is gone: enough to find it by, and nothing that had to be forgotten."""
+    """What is told of a user that is gone: enough to find it by, who has its place, and nothing to be forgotten."""
     return {
         "id": str(row["id"]),
         "externalId": row["external_id"],
         "provider": row["provider"],
         "tenant": row["tenant"],
         "deletedAt": _time(row["deleted_at"]),
+        "mergedInto": row["attributes"].get(MERGED_INTO),
     }
 
 

@@ -180,7 +180,8 @@ class Change:
     `{"id", "added", "removed"}`, and count once a `key`. A snapshot of the same instant or a later one has it already.
     `external_id` is the provider's id as text. `version` is the provider's own instant of this state: an older one
     never overwrites a newer one; `None` falls back to when it occurred or was received. `fields` are our field names; a
-    field that is absent is unknown and is left as it is, `None` means empty.
+    field that is absent is unknown and is left as it is, `None` means empty. A deletion has none, but for
+    `{"attributes": {"merged_into": id}}` of a user whose place another has.
 
     An order that is told of through its shipments has a part `shipment_<id>` for each, which says what the order would
     be if that shipment were all of it; the shipment names its orders in `attributes.orderIds`, and they follow it.

@@ -49,7 +49,7 @@ class RecordQuery(PageQuery):
 
 
 class Timestamps(Shape):
-    """When we first and last heard news of it."""
+    """When it came to be, by the provider's clock where it says so, and when we last heard news of it."""
 
     created_at: Instant
     updated_at: Instant

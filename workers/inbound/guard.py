@@ -13,9 +13,11 @@ process that dies in the middle leaves nothing.
 | a tombstone, same   | stale                                   | unchanged                        |
 | a tombstone, newer  | stale                                   | stale                            |
 
-A tombstone keeps the key, the id and the version, and forgets the rest. Once a record is redacted, nothing personal
-comes back: a redacted tombstone is stale to everything, and of what is said of a live one the personal is left out. So
-it is of a record that refers to a redacted one, and a new one of these is redacted from the start.
+A tombstone keeps the key, the id and the version, and forgets the rest; what its deletion says, whom a user was merged
+into, it has besides. That holds whichever of two deletions came last, and is told when it is news.
+Once a record is redacted, nothing personal comes back: a redacted tombstone is stale to everything, and of what is said
+of a live one the personal is left out. So it is of a record that refers to a redacted one, and a new one of these is
+redacted from the start.
 A guess counts only where nothing is known. A list is replaced whole, but an item that says nothing of its attributes
 keeps those that it had.
 A count adds to a user whatever the versions, and to a tombstone nothing. An adjustment adds to what an older snapshot
@@ -83,7 +85,7 @@ def _begin(change: RecordChange, *, now: datetime) -> Applied:
     if change.op == "adjust":
         return Applied(Effect.UNCHANGED, None, None)
     if change.op == "delete":
-        return Applied(Effect.UNCHANGED, None, _blank_row(change, str(new_id()), now) | {"deleted_at": now})
+        return Applied(Effect.UNCHANGED, None, _tombstone(change, str(new_id()), now))
     return _create(None, change, now=now)
 
 
@@ -203,13 +205,28 @@ def _counted(known: dict[str, Any], change: RecordChange) -> dict[str, Any]:
 
 def _delete(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     known = before["version"]
+    if before["deleted_at"] is not None and change.fields:
+        news = {
+            column: merged
+            for column, value in change.fields.items()
+            if (merged := _merged(before, column, value, change)) != before[column]
+        }
+        if news:
+            version = change.version if known is None else max(known, change.version)
+            after = {**before, **news, "version": version, "updated_at": now}
+            return Applied(Effect.DELETED, before, after, frozenset(news))
     if known is not None and change.version < known:
         return Applied(Effect.STALE, before, before)
     if before["deleted_at"] is not None:
         after = before if change.version == known else {**before, "version": change.version}
         return Applied(Effect.UNCHANGED, before, after)
     kept = {name: before[name] for name in ("created_at", "redacted_at")}
-    return Applied(Effect.DELETED, before, _blank_row(change, before["id"], now) | kept | {"deleted_at": now})
+    return Applied(Effect.DELETED, before, _tombstone(change, before["id"], now) | kept)
+
+
+def _tombstone(change: RecordChange, record_id: str, now: datetime) -> Row:
+    blank = _blank_row(change, record_id, now) | {"deleted_at": now}
+    return blank | {column: _merged(blank, column, value, change) for column, value in change.fields.items()}
 
 
 _OPS: Final = {"upsert": _upsert, "delete": _delete, "count": _count, "adjust": _adjust}

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from shared.db.tables import RECORD_TABLES
 from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import KINDS, ORDER, SHIPMENT, USER
-from workers.inbound import forgotten, shipped_orders
+from workers.inbound import forgotten, merges, shipped_orders
 from workers.inbound.guard import Applied, Effect, Row, apply
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -74,8 +74,8 @@ _STATEMENTS: Final[Mapping[str, _Statements]] = {name: _statements(RECORD_TABLES
 def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, now: datetime) -> list[Applied]:
     """Apply the changes in order; what each did, in the same order.
 
-    Kinds are gone through in one order for all drains. An order may have to follow what became of a shipment, which is
-    one of the `consequences` of that.
+    Kinds are gone through in one order for all drains, users first: whose the others are may follow from them. An order
+    may have to follow what became of a shipment, which is one of the `consequences` of that.
     """
     given, changes = len(changes), forgotten.marked(connection, changes)
     results: dict[int, Applied] = {}
@@ -83,11 +83,17 @@ def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, no
     for position, change in enumerate(changes):
         by_kind.setdefault(change.kind.name, {}).setdefault(change.key, []).append(position)
     causes: dict[int, int] = {}
+    gone: set[RecordKey] = set()
     for name in _LOCKED:
-        if name in by_kind:
-            results |= _apply(connection, _STATEMENTS[name], changes, by_kind[name], now=now)
-            if name == SHIPMENT.name:
-                causes = _follow(changes, by_kind, results)
+        if name == ORDER.name:  # not before, for it locks orders
+            merges.repoint(connection, gone, now=now)
+        if name not in by_kind:
+            continue
+        results |= _apply(connection, _STATEMENTS[name], changes, by_kind[name], now=now)
+        if name == USER.name and (gone := merges.merged(changes, results)):
+            changes = forgotten.marked(connection, changes)
+        if name == SHIPMENT.name:
+            causes = _follow(changes, by_kind, results)
     for position, cause in causes.items():
         one = results[cause]
         told = (changes[position], results[position])

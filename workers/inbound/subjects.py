@@ -9,6 +9,7 @@ from typing import Final
 
 from shared.payload import clean_text
 from shared.providers.contract import Change
+from shared.users import MERGED_INTO
 from workers.inbound.demands import INQUIRY
 
 # What a field of any record refers to; whoever may own an order comes before what hangs on it.
@@ -31,11 +32,20 @@ def subjects_of(changes: Sequence[Change], *, tenant: str) -> tuple[str, ...]:
             kind = str(change.fields["of"])
         found[subject(kind, change.external_id)] = None
         if kind == "user":
+            if (kept := _kept(change)) is not None:
+                found[subject("user", kept)] = None
             continue
         for field, other in REFERENCES:
             if (external_id := change.fields.get(field)) is not None:
                 found[subject(other, str(external_id))] = None
     return tuple(found)
+
+
+def _kept(change: Change) -> str | None:
+    """Whom the user of a deletion was merged into."""
+    attributes = change.fields.get("attributes") if change.op == "delete" else None
+    found = attributes.get(MERGED_INTO) if isinstance(attributes, dict) else None
+    return None if found is None else str(found)
 
 
 def subject(kind: str, external_id: str) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from shared.privacy import WHOLE_SHOP
 from workers.inbound.subjects import TENANT, subject
+from workers.privacy.merged import merged
 
 _ERASE = """
 UPDATE messages SET body = NULL, headers = '{{}}', path = '', reason = NULL
@@ -42,13 +43,14 @@ def erase_messages(connection: Connection, request: dict[str, Any], *, limit: in
     values["own"] = subject(TENANT, request["tenant"])
     if request["subject"] == WHOLE_SHOP:
         return connection.execute(_OF_SHOP, values).rowcount
-    ids = [request["subject"], *request["orders"]]
+    known_as = [request["subject"], *merged(connection, request)]
+    ids = [*known_as, *request["orders"]]
     return connection.execute(
         _OF_PERSON,
         values
         | {
             "subjects": [
-                subject("user", request["subject"]),
+                *(subject("user", user) for user in known_as),
                 *(subject("order", order) for order in request["orders"]),
             ],
             "pattern": f"(^|[^0-9A-Za-z_-])({'|'.join(map(_literal, ids))})([^0-9A-Za-z_-]|$)",

@@ -19,6 +19,7 @@ from shared.ids import new_id
 from shared.record_kinds import KINDS, RecordKind
 from shared.users import deleted_user_json
 from workers.inbound.origin import Origin, draft
+from workers.privacy.merged import merged
 
 _OF_ORDERS: Final = ("refund", "shipment", "payment")
 
@@ -48,33 +49,37 @@ def erase_person(connection: Connection, request: dict[str, Any], counts: Counte
 
     `request["orders"]` has every order found when this returns, for their raw messages are to go as well.
     """
-    users = RECORD_TABLES["user"]
-    told = _redact_users(connection, request, counts, now=now)
-    found = _redact_orders(connection, request, counts, now=now)
-    user = select(users.c.id).where(*_of(users, request), users.c.external_id == request["subject"])
-    ids = [row["id"] for row in found]
-    erase_events(connection, request, [*ids, *connection.execute(user).scalars()], counts, now=now)
+    people, told = _redact_users(connection, request, counts, now=now)
+    found = _redact_orders(connection, request, people, counts, now=now)
+    erase_events(connection, request, [row["id"] for row in (*people, *found)], counts, now=now)
     emit(connection, told, now=now)
 
 
 def erase_rest(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> None:
     """The second look at a person: what a drain wrote down that did not see the marks of the first.
 
-    The user themselves are not looked at again, for their row is locked by whoever changes it. What was redacted by
-    then stays as it is: what is told of it since is told without the person.
+    The user themselves are not looked at again, for their row is locked by whoever changes it; who was merged into them
+    meanwhile is. What was redacted by then stays as it is: what is told of it since is told without the person.
     """
-    found = _redact_orders(connection, request, counts, now=now)
-    ids = [row["id"] for row in found if row["redacted_at"] is None]
+    people = _redact_merged(connection, request, now=now)
+    found = _redact_orders(connection, request, people, counts, now=now)
+    ids = [row["id"] for row in (*people, *found) if row["redacted_at"] is None]
     erase_events(connection, request, ids, counts, now=now)
 
 
 def _redact_orders(
-    connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime
+    connection: Connection,
+    request: dict[str, Any],
+    people: Sequence[dict[str, Any]],
+    counts: Counter[str],
+    *,
+    now: datetime,
 ) -> list[dict[str, Any]]:
-    """Redact the person's orders and what hangs on those; all of them, as they were before."""
+    """Redact the orders of `people`, who are one person, and what hangs on those; all of them, as they were before."""
     orders = RECORD_TABLES["order"]
     named = [str(order) for order in request["orders"]]
-    mine = or_(orders.c.external_id.in_(named), orders.c.customer_external_id == request["subject"])
+    theirs = orders.c.customer_external_id.in_([row["external_id"] for row in people])
+    mine = or_(orders.c.external_id.in_(named), theirs)
     # Their shipments first, as the drains lock them, which have an order follow what becomes of one.
     known = connection.execute(select(orders.c.external_id).where(*_of(orders, request), mine)).scalars()
     shipments = RECORD_TABLES["shipment"]
@@ -130,11 +135,15 @@ def erase_events(
 
 def _redact_users(
     connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime
-) -> list[EventDraft]:
-    """Make a tombstone of the user, for ever; what is to be told of it, when it was live."""
+) -> tuple[list[dict[str, Any]], list[EventDraft]]:
+    """Make a tombstone of the user, for ever.
+
+    Returns: the user and who was merged into them, as they were before; what is to be told, when the user was live.
+    """
     users = RECORD_TABLES["user"]
     _bury(connection, users, request, [request["subject"]], now=now)
-    [row] = _locked(connection, users, request, users.c.external_id == request["subject"])
+    people = _redact_merged(connection, request, now=now)
+    [row] = [one for one in people if one["external_id"] == request["subject"]]
     connection.execute(
         update(users)
         .where(users.c.id == row["id"])
@@ -147,7 +156,20 @@ def _redact_users(
         )
     )
     counts["users"] += int(_is_live(row))
-    return [_farewell(row | {"deleted_at": now}, request, now)] if _is_live(row) else []
+    return people, [_farewell(row | {"deleted_at": now}, request, now)] if _is_live(row) else []
+
+
+def _redact_merged(connection: Connection, request: dict[str, Any], *, now: datetime) -> list[dict[str, Any]]:
+    """Mark who was merged into the user; these and the user, as they were before, locked together.
+
+    Their tombstones say nothing but that; what comes late of them is to say nothing either.
+    """
+    users = RECORD_TABLES["user"]
+    others = users.c.external_id.in_(merged(connection, request)) & users.c.deleted_at.is_not(None)
+    rows = _locked(connection, users, request, or_(users.c.external_id == request["subject"], others))
+    fresh = [row["id"] for row in rows if row["external_id"] != request["subject"] and row["redacted_at"] is None]
+    connection.execute(update(users).where(users.c.id.in_(fresh)).values(redacted_at=now))
+    return rows
 
 
 def _redact(connection: Connection, kind: str, rows: Sequence[dict[str, Any]], *, now: datetime) -> int:

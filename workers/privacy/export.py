@@ -22,6 +22,7 @@ from shared.db.tables import RECORD_TABLES, events, exports
 from shared.record_kinds import KINDS
 from shared.records import shown
 from workers.context import Context
+from workers.privacy.merged import merged
 
 FOLDER: Final = "exports"  # below the data directory
 # What belongs to a person by way of their orders.
@@ -73,8 +74,9 @@ def export(context: Context, request_id: UUID, *, now: datetime) -> int:
 
 def collect(connection: Connection, request: dict[str, Any], *, now: datetime) -> dict[str, Any]:
     """Everything that is known of the customer, as JSON: their records and every event about one of them."""
+    known_as = [request["subject"], *merged(connection, request)]
     found: dict[str, list[dict[str, Any]]] = {
-        "users": _rows(connection, request, "user", "external_id", [request["subject"]]),
+        "users": _rows(connection, request, "user", "external_id", known_as),
         "orders": _rows(connection, request, "order", "customer_external_id", [request["subject"]]),
     }
     known = {row["external_id"] for row in found["orders"]}

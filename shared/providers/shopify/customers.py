@@ -12,6 +12,7 @@ from shared.providers import reading
 from shared.providers.contract import JSON, Change, Identity, Outcome, Source
 from shared.providers.shopify import resource
 from shared.providers.shopify.resource import Body
+from shared.users import MERGED_INTO
 
 # A body with one of these is a customer's snapshot; a deletion never carries them.
 # Source: shopify.dev, webhooks topics reference, customers/delete, read 2026-11.
@@ -46,7 +47,7 @@ def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
 
 
 def merge(body: Body, identity: Identity, source: Source) -> Outcome:
-    """The end of the customer that was merged into another one; the one that is kept has its own customers/update.
+    """The end of the customer that was merged into another one, who has its orders and its own customers/update.
 
     Source: shopify.dev, webhooks topics reference, customers/merge, read 2026-11.
     """
@@ -58,7 +59,8 @@ def merge(body: Body, identity: Identity, source: Source) -> Outcome:
     status = reading.text(body, "status")
     if status != "completed":
         return Outcome(ignored=f"the merge is {status}")
-    return Outcome(changes=(Change("user", "delete", gone, identity.occurred_at),))
+    fields = {"attributes": {MERGED_INTO: kept}}
+    return Outcome(changes=(Change("user", "delete", gone, identity.occurred_at, fields),))
 
 
 def email_consent(body: Body, identity: Identity, source: Source) -> Outcome:

@@ -130,6 +130,32 @@ def test_a_newer_change_revives_a_tombstone_as_a_new_user_of_the_same_id() -> No
     assert row["id"] == first["id"]
 
 
+def merged(minute: int, into: str) -> RecordChange:
+    return change(minute, "delete", attributes={"merged_into": into})
+
+
+def test_a_tombstone_knows_whom_it_was_merged_into_whatever_else_told_of_its_end_and_when() -> None:
+    for ends in ([merged(5, "9")], [merged(5, "9"), change(6, "delete")], [change(6, "delete"), merged(5, "9")]):
+        for first in ([], [change(0, email="a@x", attributes={"note": "n"})]):
+            row, story = after(*first, *ends, merged(5, "9"))
+            assert row is not None
+            assert (row["attributes"], row["email"], row["deleted_at"]) == ({"merged_into": "9"}, None, NOW)
+            assert row["version"] == max(end.version for end in ends)
+            assert story[-1].effect in (Effect.UNCHANGED, Effect.STALE)
+            if first:  # told when it is news, and once
+                told = [one.after for one in story if one.effect is Effect.DELETED]
+                assert [row["attributes"] for row in told if row and row["attributes"]] == [{"merged_into": "9"}]
+
+
+def test_who_comes_back_after_a_merge_is_nobody_elses() -> None:
+    row, story = after(change(0, email="a@x"), merged(5, "9"), change(6, email="a@x"))
+    assert story[-1].effect is Effect.CREATED
+    assert row is not None
+    assert row["attributes"] == {}
+    # A merge that is older than what we know of a live user is stale.
+    assert effects(change(6, email="a@x"), merged(5, "9"))[-1] is Effect.STALE
+
+
 def test_the_end_of_a_user_we_never_had_is_remembered_but_not_told() -> None:
     assert effects(change(5, "delete"), change(4, email="a@x"), change(5, "delete")) == [
         Effect.UNCHANGED,

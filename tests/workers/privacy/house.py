@@ -132,6 +132,11 @@ def user(external_id: str, minute: int = 0, **fields: Any) -> dict[str, Any]:
     return {"kind": "user", "id": external_id, "minute": minute, "fields": given}
 
 
+def merge(gone: str, kept: str, minute: int = 0) -> dict[str, Any]:
+    fields = {"attributes": {"merged_into": kept}}
+    return {"kind": "user", "op": "delete", "id": gone, "minute": minute, "fields": fields}
+
+
 def order(external_id: str, customer: str | None, minute: int = 0, **fields: Any) -> dict[str, Any]:
     given = {
         "customer_external_id": customer,

@@ -1,5 +1,6 @@
 """K21: a subject is erased everywhere, stays erased, and the audit log proves it."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlalchemy import text
 
 from shared import documents, privacy
 from shared.db.engine import transaction
-from tests.workers.privacy.house import LATER, NOW, SHOP, House, order, shipment, user
+from tests.workers.privacy.house import LATER, NOW, SHOP, House, merge, order, shipment, user
 from workers.privacy.erase import Step, erase
 from workers.privacy.run import run
 
@@ -70,7 +71,7 @@ def test_k21_subscribers_are_told_to_forget_in_words_that_hold_nothing_personal(
     [event] = house.all("events")
     assert event["type"] == "user.deleted"
     data = orjson.loads(event["body"])["data"]["user"]
-    assert set(data) == {"id", "externalId", "provider", "tenant", "deletedAt"}
+    assert set(data) == {"id", "externalId", "provider", "tenant", "deletedAt", "mergedInto"}
     owed = {row["event_id"]: (row["state"], row["last_error"]) for row in house.all("deliveries")}
     assert owed.pop(event["id"]) == ("pending", None)
     assert list(owed.values()) == [("discarded", "event_erased")]
@@ -119,6 +120,23 @@ def test_k21_what_comes_late_of_an_order_or_a_parcel_that_we_never_had_brings_no
     assert [kept[message.message_id] for message in late] == [None] * 4
     house.hear(order("906", "77"), shipment("s6", "906"))
     assert house.everything().count("secret-77@") > 1
+
+
+def test_k21_who_was_merged_into_a_person_is_that_person(house: House) -> None:
+    house.hear(user("5"), order("899", "5"))
+    house.hear(user("6"), order("900", "6"))
+    house.hear(merge("5", "6", minute=1))
+    house.hear(merge("6", "7", minute=2))
+    house.hear(user("7", minute=3))
+    house.hear(user("8"), order("902", "8"))
+    house.forget("7")
+    left = house.everything()
+    assert not {f"secret-{number}@" for number in (5, 6, 7)} & {*re.findall(r"secret-\d@", left)}
+    assert "secret-8@" in left
+    assert {row["external_id"] for row in house.all("orders") if row["redacted_at"]} == {"899", "900"}
+    for late in (user("6", minute=600), order("905", "5")):
+        house.hear(late)
+    assert not re.findall(r"secret-[56]@", house.everything())
 
 
 def test_k21_a_person_we_never_had_is_kept_out(house: House) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared import privacy
 from shared.db.engine import transaction
-from tests.workers.privacy.house import LATER, NOW, SHOP, House, order, shipment, user
+from tests.workers.privacy.house import LATER, NOW, SHOP, House, merge, order, shipment, user
 from workers.privacy.run import run
 
 
@@ -45,6 +45,17 @@ def test_all_that_is_known_of_a_customer_is_written_down_and_nothing_of_others(h
     assert "secret-8" not in written.decode()
     assert [entry["action"] for entry in house.all("audit_log")] == ["export.made"]
     assert run(house.context, now=LATER)["exports"] == 0
+
+
+def test_who_was_merged_into_a_customer_is_shown_to_them_too(house: House) -> None:
+    house.hear(user("6"), order("900", "6"))
+    house.hear(merge("6", "7", minute=1), user("7"))
+    ask(house)
+    run(house.context, now=LATER)
+    found = orjson.loads((house.context.settings.data_dir / house.all("exports")[0]["path"]).read_bytes())["data"]
+    assert {(one["externalId"], one["mergedInto"]) for one in found["users"]} == {("6", "7"), ("7", None)}
+    assert [one["customerExternalId"] for one in found["orders"]] == ["7"]
+    assert "user.deleted" in [event["event"] for event in found["events"]]
 
 
 def test_an_erasure_takes_the_export_files_of_the_same_person_with_it(house: House) -> None:

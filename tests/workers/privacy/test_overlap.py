@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from shared import privacy
 from shared.db.engine import transaction
 from shared.providers.contract import Change
-from tests.workers.privacy.house import LATER, NOW, SHOP, House, order, shipment, user
+from tests.workers.privacy.house import LATER, NOW, SHOP, House, merge, order, shipment, user
 from workers.inbound import forgotten
 from workers.inbound.learn import learn
 from workers.privacy import erase_records
@@ -128,6 +128,17 @@ def test_k21_a_replay_that_overlaps_brings_nobody_back(house: House) -> None:
         assert [step(house, request_id) for _ in range(3)] == [Step.MORE, Step.MORE, Step.WAIT]
     finish(house, request_id)
     assert_forgotten(house)
+
+
+def test_k21_who_is_merged_into_the_person_meanwhile_goes_as_well(house: House) -> None:
+    house.hear(user("6", email="secret-7@x.example"), order("900", "6", email="secret-7@x.example"))
+    request_id = asked(house)
+    with draining(house, merge("6", "7", minute=1), shipment("s1", "900")):
+        assert [step(house, request_id) for _ in range(3)] == [Step.MORE, Step.MORE, Step.WAIT]
+    finish(house, request_id)
+    assert_forgotten(house)
+    assert house.all("events") == []
+    assert all(row["redacted_at"] for row in house.all("users"))
 
 
 def test_k21_what_is_told_of_a_redacted_order_meanwhile_is_still_told(house: House) -> None:

@@ -104,8 +104,10 @@ def test_whatever_is_not_subscribed_is_no_consent(state):
     assert (found.fields["opt_ins"], found.part) == ({"sms": False}, "sms_consent")
 
 
-def test_of_a_merge_the_customer_that_is_given_up_is_deleted():
+def test_of_a_merge_the_customer_that_is_given_up_is_deleted_and_says_who_was_kept():
     found = change("customers/merge", stored("customers/merge"))
+    kept = stored("customers/merge")["admin_graphql_api_customer_kept_id"].rpartition("/")[2]
+    assert found.fields == {"attributes": {"merged_into": kept}}
     assert (found.op, found.external_id, found.version) == ("delete", "7230000000000000732", ACT.sample().now)
 
 
