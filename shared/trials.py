@@ -207,7 +207,9 @@ def _of_a_record(change: RecordChange, said: dict[tuple[str, RecordKey], dict[st
         new = known
     else:  # of what it has said itself, it tells only what is news
         blank = change.kind.blank
-        news = {name: value for name, value in change.fields.items() if before.get(name, blank.get(name)) != value}
+        news = {
+            name: value for name, value in change.fields.items() if _is_news(before.get(name, blank.get(name)), value)
+        }
         new = list(_told(replace(change, fields=news), change.kind.updated)) if news else []
     if change.op != "adjust":
         said[place] = {**(before or {}), **change.fields}
@@ -229,6 +231,13 @@ def _told(change: RecordChange, by_effect: str | None) -> Iterator[str]:
             transition.only is None or change.fields.get(transition.only[0]) == transition.only[1]
         ):
             yield transition.event_type
+
+
+def _is_news(known: Any, said: Any) -> bool:
+    """Whether it is; of attributes, when one of them is."""
+    if isinstance(known, dict) and isinstance(said, dict):
+        return {**known, **said} != known
+    return bool(known != said)
 
 
 def _listing(
