@@ -20,12 +20,13 @@ under `shipment_state:<id>`, each with a clock of its own: messages may come lat
 A column that says something else than the shipments came to was told of the order itself, and is left to that.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from shared.clock import parse_instant
+from shared.forms import BIGGEST, ID_CHARACTERS
 from shared.record_changes import RecordChange
 from shared.record_json import value_json
 from shared.record_kinds import ORDER, SHIPMENT
@@ -63,10 +64,9 @@ def says_how_it_stands(change: RecordChange) -> bool:
 
 def consequences(change: RecordChange, before: Row | None, after: Row) -> Iterator[RecordChange]:
     """What its orders are to hear of a shipment that has changed: that it has gone, arrived, or was cancelled."""
-    order_ids = after["attributes"].get(ORDER_IDS)
-    if change.kind is not SHIPMENT or not isinstance(order_ids, list):
+    if change.kind is not SHIPMENT or not (order_ids := _order_ids(after)):
         return
-    known = before is not None and before["attributes"].get(ORDER_IDS) == order_ids
+    known = before is not None and _order_ids(before) == order_ids
     was = _OUTCOMES.get(before["status"], _OPEN) if known and before is not None else _OPEN
     if (outcome := _OUTCOMES.get(after["status"], _OPEN)) == was:
         return
@@ -74,10 +74,21 @@ def consequences(change: RecordChange, before: Row | None, after: Row) -> Iterat
     status, fulfillment_status = outcome
     fields: dict[str, Any] = {"status": status, "fulfillment_status": fulfillment_status}
     if status == "cancelled":
-        fields |= {"cancelled_at": version, "cancel_reason": after["attributes"].get(CANCEL_REASON)}
+        reason = after["attributes"].get(CANCEL_REASON)
+        fields |= {"cancelled_at": version, "cancel_reason": reason if isinstance(reason, str) else None}
     part = f"{_STATE_PART}{change.key.external_id}"
     for order_id in order_ids:
         yield RecordChange(ORDER, change.key._replace(external_id=order_id), "upsert", version, fields, part=part)
+
+
+def _order_ids(row: Row) -> list[str]:
+    """The orders that a shipment names; what else may stand there, in a provider's own words, names none."""
+    found = row["attributes"].get(ORDER_IDS)
+    return (
+        [one for one in found if isinstance(one, str) and 0 < len(one) <= ID_CHARACTERS]
+        if isinstance(found, list)
+        else []
+    )
 
 
 def kept(change: RecordChange) -> RecordChange:
@@ -118,7 +129,10 @@ def _theirs(before: Row | None, now: Mapping[str, Any], earlier: Mapping[str, An
 
 
 class _Shipments:
-    """What an order's attributes hold of its shipments, in the order in which these were made."""
+    """What an order's attributes hold of its shipments, in the order in which these were made.
+
+    Attributes are free, so nothing in them is taken to have any shape.
+    """
 
     def __init__(self, attributes: Mapping[str, Any]) -> None:
         has = {name.removeprefix(_HAS): said for name, said in attributes.items() if name.startswith(_HAS)}
@@ -134,9 +148,10 @@ class _Shipments:
         if not self.has:
             return {}
         found: dict[str, Any] = {"number": self._first("number"), "currency": self._first("currency")}
-        for name, column in (("financialStatus", "financial_status"), ("placedAt", "placed_at")):
-            if (value := self._first(name)) is not None:
-                found[column] = parse_instant(value) if name == "placedAt" else value
+        if (word := self._first("financialStatus")) in ORDER.by_name["financial_status"].words:
+            found["financial_status"] = word
+        if (at := _instant(self._first("placedAt"))) is not None:
+            found["placed_at"] = at
         lines = self._lines()
         found["total_minor"] = _sum(line.get("totalMinor") for line in lines)
         found["shipping_minor"] = _sum(line.pop("shippingMinor", None) for line in lines)
@@ -147,15 +162,17 @@ class _Shipments:
         if not self.has:
             return {}
         live = [one for one, is_off in zip(self.stands, self.cancelled, strict=True) if not is_off]
-        known = {line.get("id") for said in self.has for line in said.get("lineItems") or ()}
-        is_whole = all(isinstance(line, Mapping) and line.get("id") in known for line in lines)
+        known = {str(line.get("id")) for said in self.has for line in _lines_of(said)}
+        is_whole = all(isinstance(line, Mapping) and str(line.get("id")) in known for line in lines)
         status, fulfillment_status = _outcome(live, is_whole=is_whole)
         found: dict[str, Any] = {"status": status, "fulfillment_status": fulfillment_status}
         last = max(self.stands, key=lambda one: str(one.get("cancelledAt") or "")) if status == "cancelled" else {}
-        return found | {"cancelled_at": _instant(last.get("cancelledAt")), "cancel_reason": last.get("cancelReason")}
+        reason = last.get("cancelReason")
+        found["cancel_reason"] = reason if isinstance(reason, str) else None
+        return found | {"cancelled_at": _instant(last.get("cancelledAt"))}
 
-    def _first(self, name: str) -> Any:
-        return next((said[name] for said in self.has if said.get(name) is not None), None)
+    def _first(self, name: str) -> str | None:
+        return next((value for said in self.has if isinstance(value := said.get(name), str)), None)
 
     def _lines(self) -> list[dict[str, Any]]:
         """The lines by their ids; one that is in several shipments is as much as is in them together.
@@ -165,7 +182,7 @@ class _Shipments:
         found: dict[str, dict[str, Any]] = {}
         parts: dict[str, list[tuple[Said, bool, bool]]] = {}
         for said, gone, off in zip(self.has, self.gone, self.cancelled, strict=True):
-            for line in said.get("lineItems") or ():
+            for line in _lines_of(said):
                 parts.setdefault(str(line.get("id")), []).append((line, gone, off))
         for name, told in parts.items():
             live = [(line, gone) for line, gone, off in told if not off]
@@ -197,9 +214,14 @@ def _status_of_line(gone: list[bool]) -> str | None:
     return "fulfilled" if all(gone) else "partial" if any(gone) else "unfulfilled"
 
 
-def _sum(amounts: Any) -> int | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None
+def _sum(amounts: Iterable[Any]) -> int | None:
+    known = [amount for amount in amounts if isinstance(amount, int) and not isinstance(amount, bool)]
+    return sum(known) if known and abs(sum(known)) <= BIGGEST else None
+
+
+def _lines_of(said: Said) -> list[Mapping[str, Any]]:
+    found = said.get("lineItems")
+    return [line for line in found if isinstance(line, Mapping)] if isinstance(found, list) else []
 
 
 def _instant(value: Any) -> datetime | None:

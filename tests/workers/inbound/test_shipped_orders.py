@@ -4,13 +4,20 @@ import itertools
 import json
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 
 from shared.clock import to_json
+from shared.providers.contract import Change
+from shared.record_changes import record_change
+from shared.record_kinds import KINDS
 from tests.workers.inbound.dock import NOW, Dock
 from tests.workers.inbound.test_channels import Channel, told
+from workers.inbound.shipped_orders import consequences, followed
 
 ORDER = "OD400000000000000001"
 
@@ -203,6 +210,29 @@ def test_an_order_of_before_that_kept_no_lines_by_shipment_keeps_those_it_has(do
         connection.execute(text("UPDATE orders SET attributes = CAST(:old AS jsonb)"), {"old": json.dumps(old)})
     hear(dock, TWO[1])
     assert [line["id"] for line in order_of(dock)["line_items"]] == ["1"]
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("1"),
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(st.sampled_from(["id", "quantity", "lineItems"]), some),
+)
+SAID = st.dictionaries(
+    st.sampled_from(["lineItems", "placedAt", "number", "currency", "financialStatus", "status", "cancelledAt"]), ANY
+)
+KEYS = st.sampled_from(["shipment:1", "shipment:2", "shipment_state:1", "shipment_state:2", "shipment_1_at", "x"])
+
+
+@given(st.dictionaries(KEYS, ANY | SAID), st.dictionaries(KEYS, ANY | SAID), ANY)
+def test_whatever_stands_in_attributes_an_order_can_be_written_down(earlier: Any, now: Any, order_ids: Any) -> None:
+    blank = {**KINDS["order"].blank, "version": None}
+    for before in (None, {**blank, "attributes": earlier}):
+        columns = followed(before, {**blank, "attributes": now})
+        change = Change("order", "upsert", "1", NOW, columns)
+        record_change(change, account_id=UUID(int=1), provider="p", tenant="", version=NOW)
+    told_of = Change("shipment", "upsert", "1", NOW, {"status": "shipped"})
+    shipment = record_change(told_of, account_id=UUID(int=1), provider="p", tenant="", version=NOW)
+    after = {"attributes": {"orderIds": order_ids}, "status": "shipped", "version": NOW}
+    assert all(isinstance(one.key.external_id, str) for one in consequences(shipment, None, after))
 
 
 def instant(minute: int) -> datetime:
