@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared import logs, orders, queues
 from shared.clock import utc_now
-from workers import stopping
+from workers import garbage, stopping
 from workers.context import Context
 from workers.delivery.window import Window
 
@@ -94,6 +94,7 @@ def dispatch(
         context.client.delete(queues.DISPATCH_WAKE)
     dispatcher = _dispatchers.get(id(context))
     if dispatcher is None:
+        garbage.collect_seldom()
         dispatcher = _dispatchers[id(context)] = Dispatcher(context)
     if not dispatcher.turn.acquire(blocking=False):
         return {"busy": 1}

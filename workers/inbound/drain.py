@@ -5,7 +5,6 @@ process that dies before a commit leaves its entries pending, and the next drain
 and the acknowledgement likewise, and the next drain finds them done.
 """
 
-import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,15 +21,12 @@ from shared.directory import Listing
 from shared.errors import QueueUnavailable
 from shared.inbox import Entry
 from shared.states import MessageState
-from workers import stopping
+from workers import garbage, stopping
 from workers.context import Context
 from workers.inbound.process import Inbound, Tally, load_listings, process
 from workers.inbound.shard_lock import shard_lock
 from workers.inbound.syncs import ask_syncs
 
-# A batch keeps some 20,000 objects alive until it is committed. Below that the collector walks them again and again and
-# finds nothing: a quarter of the drain's time.
-_COLLECT_AFTER_OBJECTS = 50_000
 # After this a shard gives way to those whose orders wait: one that is never quite empty must not starve the others.
 TURN_SECONDS = 0.05
 # Of bodies in one transaction, which takes some fifteen times that in memory and a tenth of a second a megabyte. Within
@@ -47,7 +43,7 @@ def drain(context: Context, shard: int, *, clock: Callable[[], datetime] = utc_n
     Safe to call at any time and from anywhere: only one drain works on a shard, the others return at once. With
     PostgreSQL or Valkey down it returns what it got done, and beat asks again.
     """
-    gc.set_threshold(_COLLECT_AFTER_OBJECTS, *gc.get_threshold()[1:])
+    garbage.collect_seldom()
     run = _Run(context, shard, clock)
     try:
         context.inbox.lower_wake(shard)
