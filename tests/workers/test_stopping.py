@@ -47,9 +47,8 @@ class Worker:
     def is_ready(self) -> bool:
         return self.handed_over() == 0
 
-    def child(self) -> psutil.Process:
-        [child] = psutil.Process(self.process.pid).children()
-        return child
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
@@ -69,8 +68,9 @@ def test_a_worker_stops_soon_though_its_child_was_handed_an_order_that_the_main_
     settings: Settings, queue: valkey.Client, worker: Worker
 ) -> None:
     until(worker.is_ready, what="the worker", told=worker.log.read_text)
-    child = worker.child()
-    child.suspend()  # so that it cannot begin, nor say that it has
+    children = worker.children()
+    for child in children:
+        child.suspend()  # so that it cannot begin, nor say that it has
     assert orders.send(settings, queues.DRAIN, 3)
     until(lambda: worker.handed_over() == 1, what="the order to be handed over")
     with queue.pubsub() as events:
@@ -79,6 +79,7 @@ def test_a_worker_stops_soon_though_its_child_was_handed_an_order_that_the_main_
         worker.process.terminate()
         # Said after the main process has forgotten what was not begun, and before it waits for its child.
         until(events.get_message, what="the worker to say that it goes", told=worker.log.read_text)
-    child.resume()
+    for child in children:
+        child.resume()
     assert worker.process.wait(STOP_SECONDS) == 0
     assert queue.llen(queues.INBOUND_QUEUE) == 1, "the order is there for the next worker"
