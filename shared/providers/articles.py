@@ -41,7 +41,7 @@ def fields(article: Body, currency: str) -> dict[str, JSON]:
             mapped.add(name)
     if (at := parse_instant(article.get("createdAt"))) is not None:
         found["created_at"] = at
-    found["attributes"] = reading.with_text_ids({name: item for name, item in article.items() if name not in mapped})
+    found["attributes"] = reading.rest(article, mapped)
     return found
 
 

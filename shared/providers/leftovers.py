@@ -23,11 +23,8 @@ def of(given: Mapping[str, Any], mapped: Collection[str]) -> dict[str, JSON]:
     Raises:
         PayloadUnexpected: it nests deeper than any provider's does.
     """
-    rest = {name: item for name, item in given.items() if name not in mapped}
-    if not rest:
-        return rest
-    whole: dict[str, JSON] = reading.with_text_ids(rest)
-    if len(str(whole)) <= CHARACTERS_MAX:
+    whole = reading.rest(given, mapped)
+    if not whole or len(str(whole)) <= CHARACTERS_MAX:
         return whole
     kept: dict[str, JSON] = {}
     room = CHARACTERS_MAX

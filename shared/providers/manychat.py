@@ -127,7 +127,7 @@ def fields(contact: Mapping[str, Any]) -> dict[str, JSON]:
         found["tags"] = _tags(contact["tags"])
     if "custom_fields" in contact:
         found["custom_fields"] = _custom_fields(contact["custom_fields"])
-    found["attributes"] = reading.with_text_ids({name: item for name, item in contact.items() if name not in _MAPPED})
+    found["attributes"] = reading.rest(contact, _MAPPED)
     return found
 
 

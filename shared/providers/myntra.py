@@ -147,10 +147,10 @@ def _order(order_id: str, action: str, body: Body) -> Iterator[Change]:
     if means.order is not None:
         fields["status"] = means.order
     if action == "create":
-        fields |= _created(body) | {"attributes": _rest(body, _RECEIVER | _FRAME)}
+        fields |= _created(body) | {"attributes": reading.rest(body, _RECEIVER | _FRAME)}
     else:
         # Under the call's name, so that what one said does not hide what another did.
-        fields["attributes"] = {action: {**_rest(body, _FRAME), "orderLineEntries": _lines(body)}}
+        fields["attributes"] = {action: {**reading.rest(body, _FRAME), "orderLineEntries": _lines(body)}}
     if means.order == "cancelled":
         fields["cancelled_at"] = _at(body)
         fields["cancel_reason"] = reading.optional_text(body, "reason")
@@ -163,7 +163,7 @@ def _packet(order_id: str, action: str, body: Body) -> dict[str, JSON]:
         "order_external_id": order_id,
         "status": status,
         "provider_status": action,
-        "attributes": _rest(body, _FRAME | {"packetId"}),
+        "attributes": reading.rest(body, _FRAME | {"packetId"}),
     }
     if lines := _lines(body):
         fields["line_items"] = lines
@@ -210,16 +210,11 @@ def _lines(body: Body) -> list[dict[str, JSON]]:
     ]
 
 
-def _rest(body: Body, mapped: frozenset[str]) -> dict[str, JSON]:
-    found: dict[str, JSON] = reading.with_text_ids({name: item for name, item in body.items() if name not in mapped})
-    return found
-
-
 def _return(return_id: str, body: Body) -> Change:
     """A return: a shipment back, whose status ends with `returned`."""
     word = reading.optional_text(body, "status")
     mapped = frozenset(("id", "returnId", "status", "sellerOrderId", "orderLineId", "quantity", *_TIMES))
-    fields: dict[str, JSON] = {"attributes": {**_rest(body, mapped), "direction": "return"}}
+    fields: dict[str, JSON] = {"attributes": {**reading.rest(body, mapped), "direction": "return"}}
     if word is not None:
         fields["provider_status"] = word
         if status := _RETURNS.get(word.lower().rpartition("_")[2]):

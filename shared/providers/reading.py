@@ -5,7 +5,7 @@ PayloadUnexpected with the field's name, never KeyError or TypeError, and never 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,6 +132,16 @@ def optional_minor(parent: Mapping[str, Any], name: str, currency: str) -> int |
         return money.to_minor(value, currency)
     except ValueError as error:
         raise PayloadUnexpected(f"{name}: {error}") from error
+
+
+def rest(given: Mapping[str, Any], mapped: Collection[str]) -> dict[str, JSON]:
+    """What has no field of ours: all but the names in `mapped`, in the provider's own words, with ids as text.
+
+    Raises:
+        PayloadUnexpected: it nests deeper than any provider's does.
+    """
+    found: dict[str, JSON] = with_text_ids({name: item for name, item in given.items() if name not in mapped})
+    return found
 
 
 def with_text_ids(value: JSON, *, depth: int = 0) -> JSON:

@@ -150,7 +150,7 @@ def _fields(client: Mapping[str, Any], role_fields: tuple[str, ...]) -> dict[str
     roles = _roles(client, extra or {}, role_fields)
     if roles is not None:
         fields["roles"] = roles
-    fields["attributes"] = reading.with_text_ids({name: item for name, item in client.items() if name not in _MAPPED})
+    fields["attributes"] = reading.rest(client, _MAPPED)
     if more := _beside_values(client):
         fields["attributes"]["extraFields"] = more
     if "mobile" in client and fields.get("phone") != (mobile := reading.optional_text(client, "mobile")):

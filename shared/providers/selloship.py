@@ -107,7 +107,7 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
     since = reading.optional_local_instant(details, "statusDate", INDIA)
     fields: dict[str, JSON] = {
         "tracking_number": waybill,
-        "attributes": reading.with_text_ids({**_without(body, _FRAME), **_without(details, _MAPPED)}),
+        "attributes": {**reading.rest(body, _FRAME), **reading.rest(details, _MAPPED)},
     }
     if status is not None:
         fields["status"] = status
@@ -123,10 +123,6 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
     except OverflowError as error:
         raise PayloadUnexpected("statusDate is no time") from error
     return Outcome(changes=(Change("shipment", "upsert", waybill, version, fields),))
-
-
-def _without(given: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: item for name, item in given.items() if name not in names}
 
 
 def _details(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -110,7 +110,7 @@ def _name(channel: str) -> str:
 
 def _fields(body: Body) -> dict[str, JSON]:
     fields = resource.said(body, _PLAIN)
-    fields["attributes"] = resource.rest(body, _MAPPED)
+    fields["attributes"] = reading.rest(body, _MAPPED)
     if "first_name" in body and "last_name" in body:
         parts = (reading.optional_text(body, "first_name"), reading.optional_text(body, "last_name"))
         fields["full_name"] = " ".join(part for part in parts if part) or None

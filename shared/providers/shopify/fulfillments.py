@@ -57,7 +57,7 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
     version = reading.instant(body, "updated_at")
     status = _status(body)
     fields = resource.said(body, _PLAIN) | {"order_external_id": order_id}
-    fields["attributes"] = resource.rest(body, _MAPPED | _WITHHELD)
+    fields["attributes"] = reading.rest(body, _MAPPED | _WITHHELD)
     if "status" in body:
         fields["status"] = status
         fields["provider_status"] = reading.optional_text(body, "shipment_status") or reading.optional_text(

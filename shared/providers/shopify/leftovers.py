@@ -12,11 +12,10 @@ import orjson
 
 from shared.providers import reading
 from shared.providers.contract import JSON
+from shared.providers.leftovers import LEFT_OUT  # the names of what was too long
 
 # What the rests of one list may take together; a line's is some 300 bytes, but what a customer writes on it has no end.
 LIST_BYTES: Final = 256_000
-LEFT_OUT: Final = "left_out"  # the names of what was too long
-
 _NOTHING: Final[frozenset[str]] = frozenset()
 _NUMBER: Final = (int, float)
 _PLAIN: Final = (str, bool, float)

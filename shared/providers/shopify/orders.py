@@ -112,7 +112,7 @@ def _fields(body: Body) -> dict[str, JSON]:
 
 def _attributes(body: Body) -> dict[str, JSON]:
     keys = [name for name in body if name.endswith(_KEYS)]
-    found: dict[str, JSON] = resource.rest(body, _MAPPED.union(_WITHHELD, _LINKS, keys))
+    found: dict[str, JSON] = reading.rest(body, _MAPPED.union(_WITHHELD, _LINKS, keys))
     for name in _LINKS:
         if name in body:
             link = reading.optional_text(body, name)

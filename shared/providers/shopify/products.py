@@ -67,7 +67,7 @@ def snapshot(body: Body, identity: Identity, source: Source) -> Outcome:
     """The product as it is now."""
     product_id = resource.identifier(body, "Product")
     version = reading.instant(body, "updated_at")
-    attributes: dict[str, JSON] = resource.rest(body, _MAPPED)
+    attributes: dict[str, JSON] = reading.rest(body, _MAPPED)
     fields = resource.said(body, _PLAIN) | {"attributes": attributes}
     variants, all_variants = resource.objects(body, "variants"), resource.objects(body, "variant_gids")
     if "variants" in body:

@@ -66,7 +66,7 @@ def _change(body: Body, order_id: str, code: str | None, version: datetime) -> C
         "currency": money.currency,
         "presentment": money.presentment,
         "attributes": {
-            **resource.rest(body, _MAPPED),
+            **reading.rest(body, _MAPPED),
             "transactions": [
                 reading.with_text_ids({name: item[name] for name in _TRANSACTION if name in item})
                 for item in resource.objects(body, "transactions")

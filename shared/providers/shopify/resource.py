@@ -122,11 +122,6 @@ def said(body: Body, table: Table) -> dict[str, JSON]:
     return {ours: read(body, theirs) for ours, (theirs, read) in table.items() if theirs in body}
 
 
-def rest(body: Body, without: frozenset[str]) -> JSON:
-    """What has no field of ours, kept as it is but for its ids, which become text."""
-    return reading.with_text_ids({name: item for name, item in body.items() if name not in without})
-
-
 def currency(body: Body, name: str = "currency") -> str | None:
     """An ISO 4217 code; `None` when it is absent or null.
 
