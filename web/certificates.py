@@ -185,8 +185,8 @@ def _fetcher(settings: Settings) -> Fetch:
 
     def fetch(url: str) -> bytes:
         # Late, since most ingresses never fetch one: requests is a third of what the process would load.
-        from shared.egress.addresses import networks_of
         from shared.egress.calls import call
+        from shared.networks import networks_of
 
         reply = call(
             "GET",

@@ -7,10 +7,10 @@ those who wrote it are ours; what stands further left a client may have made up.
 """
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Final
 
-from shared.egress import Networks, networks_of
+from shared.networks import Networks, is_among, networks_of
 
 MOST_HOPS: Final = 20  # a header that is longer was not written by proxies of ours
 
@@ -20,7 +20,7 @@ class Proxies:
 
     def __init__(self, networks: Networks) -> None:
         # The few proxies there are ask again and again; a client's address is looked at once and forgotten.
-        self._is_ours = lru_cache(maxsize=1024)(lambda address: _is_among(address, networks))
+        self._is_ours = lru_cache(maxsize=1024)(lambda address: is_among(address, networks))
 
     def client(self, peer: str, forwarded: str) -> str:
         """The address of who asked: of the first, from us outwards, that is no proxy of ours.
@@ -41,15 +41,6 @@ class Proxies:
 def believed(networks: list[str]) -> Proxies | None:
     """The proxies in these networks; `None` when there are none, and the peer is who asked."""
     return Proxies(networks_of(networks)) if networks else None
-
-
-def _is_among(address: str, networks: Networks) -> bool:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return any((mapped or found) in network for network in networks)
 
 
 def _address(hop: str) -> str:

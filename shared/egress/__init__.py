@@ -5,7 +5,7 @@ Comes in: a URL that somebody else chose. Left behind: nothing. `addresses` says
 the latter two are imported where they are used, so that the ingress loads neither.
 """
 
-from shared.egress.addresses import Networks, networks_of
 from shared.egress.urls import check_url, host_of
+from shared.networks import Networks, networks_of
 
 __all__ = ["Networks", "check_url", "host_of", "networks_of"]

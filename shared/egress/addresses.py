@@ -4,12 +4,11 @@ The tables are the special-purpose registries of IANA, stated here rather than a
 answers differ between Python releases. Pure; nothing is left behind.
 """
 
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from shared.errors import EgressRefused
-
-Networks = Sequence[IPv4Network | IPv6Network]
+from shared.networks import Networks
 
 # Source: iana.org/assignments/iana-ipv4-special-registry, read 2026-11.
 _REFUSED_4: tuple[tuple[IPv4Network, str], ...] = tuple(
@@ -57,11 +56,6 @@ _NAMED_6: tuple[tuple[IPv6Network, str], ...] = tuple(
     )
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
-
-
-def networks_of(cidrs: Iterable[str] | Networks) -> Networks:
-    """The allow-list as networks; `cidrs` as `Settings.allowed_networks()` gives them."""
-    return tuple(ip_network(cidr) for cidr in cidrs)
 
 
 def why_refused(address: str, networks: Networks = ()) -> str | None:

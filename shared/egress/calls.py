@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,10 +18,11 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util import connection as sockets
 
 from shared import logs
-from shared.egress.addresses import Networks, vet
+from shared.egress.addresses import vet
 from shared.egress.deadline import Deadline, TimedSocket
-from shared.egress.urls import look_up, target_of
+from shared.egress.urls import host_of, look_up, target_of
 from shared.errors import EgressRefused
+from shared.networks import Networks
 
 CONNECT_SECONDS = 5.0
 CHUNK_BYTES = 16_384
@@ -124,7 +124,7 @@ def call(
         _log.info(
             "upstream.called",
             what=what,
-            host=_host(url),
+            host=host_of(url) or None,
             status=status,
             error_code=error_code,
             duration_ms=round((time.monotonic() - began) * 1000),
@@ -159,13 +159,6 @@ def _exchange(  # noqa: PLR0917  # passed on
         if deadline.is_over():
             raise requests.Timeout(f"it took longer than {deadline.seconds:g} s") from error
         raise
-
-
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
 
 
 def _read(response: requests.Response, max_bytes: int) -> bytes:

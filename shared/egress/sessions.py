@@ -18,9 +18,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from shared.destinations.contract import Answer, Outgoing
-from shared.egress.addresses import Networks, vet
+from shared.egress.addresses import vet
 from shared.egress.urls import look_up, target_of
 from shared.errors import EgressRefused
+from shared.networks import Networks
 
 RESPONSE_BYTES = 65_536  # read at most
 EXCERPT_BYTES = 2_048  # kept

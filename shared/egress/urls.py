@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from shared.egress.addresses import Networks, networks_of, vet
+from shared.egress.addresses import vet
 from shared.errors import EgressRefused
+from shared.networks import Networks, networks_of
 
 URL_CHARACTERS = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -1,20 +1,18 @@
-"""Where a request may come from: addresses and networks, and whether one is among them.
+"""Where a request may come from, as a source's settings say it.
 
 Comes in: texts such as `203.0.113.0/24` or `2001:db8::1`. Comes out: what they say. Pure; nothing is left behind.
 """
 
-import ipaddress
-from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+from shared.networks import is_among, named, networks_of
 from shared.providers.contract import Refusal, Request
 
 
 def _are_networks(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    for address in addresses:
-        ipaddress.ip_network(address)
+    networks_of(addresses)
     return addresses
 
 
@@ -22,18 +20,8 @@ def _are_networks(addresses: tuple[str, ...]) -> tuple[str, ...]:
 Networks = Annotated[tuple[str, ...], AfterValidator(_are_networks)]
 
 
-def check(request: Request, networks: Collection[str]) -> Refusal | None:
+def check(request: Request, networks: tuple[str, ...]) -> Refusal | None:
     """Refuses what comes from an address that is in none of the networks, if there are any."""
-    if not networks or _is_among(request.remote_addr, networks):
+    if not networks or is_among(request.remote_addr, named(networks)):
         return None
     return Refusal("address_refused", "The source does not take requests from this address.", 403)
-
-
-def _is_among(address: str, networks: Collection[str]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return any(found in ipaddress.ip_network(network) for network in networks)
