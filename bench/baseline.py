@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bench import naive
 from bench.ceiling import granian
+from bench.counts import seen_outside
 from bench.figures import rate_within, spread
 from bench.load import Load
 from bench.procs import Meter
@@ -91,20 +92,14 @@ def measure(stack: Stack, *, seconds: float, count: int) -> Baseline:
 
 def _counts(stack: Stack, sent: Sequence[Sent], receiver: Receiver) -> dict[str, int]:
     """The same as `bench.counts` has them of Crossdock, from the baseline's own tables."""
-    accepted = sum(one.status == 200 for one in sent)
     with Session(stack.engine) as session:
         webhooks = session.scalar(select(func.count()).select_from(naive.Webhook)) or 0
         shipments = session.scalar(select(func.count()).select_from(naive.Shipment)) or 0
         delivered = session.scalar(select(func.count()).where(naive.Shipment.state == "delivered")) or 0
-    return {
-        "sent": len(sent),
-        "accepted": accepted,
-        "refused": len(sent) - accepted,
+    return seen_outside(sent, receiver) | {
         "messages": webhooks,
         "deliveries": shipments,
         "delivered": delivered,
         "failed": 0,
         "waiting": shipments - delivered,
-        "received_unique": receiver.unique,
-        "received_duplicate": receiver.duplicates,
     }

@@ -25,15 +25,15 @@ from shared.providers.contract import Headers, Request
 # Returns {"ok", 1 if the flag was raised by this call}, {"rate"} or {"full"}.
 _APPEND = """
 if tonumber(ARGV[2]) > 0 then
-  local n = server.call('INCR', KEYS[3])
-  if n == 1 then server.call('PEXPIRE', KEYS[3], 1000) end
+  local n = redis.call('INCR', KEYS[3])
+  if n == 1 then redis.call('PEXPIRE', KEYS[3], 1000) end
   if n > tonumber(ARGV[2]) then return {'rate', 0} end
 end
-if server.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {'full', 0} end
-server.call('XADD', KEYS[1], '*', 'i', ARGV[4], 's', ARGV[5], 't', ARGV[6], 'r', ARGV[7], 'b', ARGV[8])
-server.call('HINCRBY', KEYS[4], 'accepted', 1)
-if #ARGV[8] > tonumber(ARGV[9]) then server.call('SET', KEYS[5], '1') end
-if server.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return {'ok', 1} end
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {'full', 0} end
+redis.call('XADD', KEYS[1], '*', 'i', ARGV[4], 's', ARGV[5], 't', ARGV[6], 'r', ARGV[7], 'b', ARGV[8])
+redis.call('HINCRBY', KEYS[4], 'accepted', 1)
+if #ARGV[8] > tonumber(ARGV[9]) then redis.call('SET', KEYS[5], '1') end
+if redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[3]) then return {'ok', 1} end
 return {'ok', 0}
 """
 # KEYS: stream, large flag.
@@ -75,8 +75,7 @@ class Inbox:
     def __init__(self, client: valkey.Client, *, shards: int) -> None:
         self.client = client
         self.shards = shards
-        # `server.call` is Valkey's name; Redis knows it from 7.4 on as well as `redis.call`.
-        self._append = valkey.Script(client, _APPEND.replace("server.call", "redis.call"))
+        self._append = valkey.Script(client, _APPEND)
 
     def append(
         self,

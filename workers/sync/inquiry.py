@@ -24,8 +24,6 @@ from workers.sync.job import Done, GoOn, Job
 from workers.sync.upstream import UpstreamFailed
 
 BATCH: Final = 20  # looked up at once
-# Nothing went wrong: the provider has had enough for now.
-_LATER: Final = ("throttled", "too_many_requests")
 # One subject's own trouble, which asking again would not mend and which holds up no other.
 _ITS_OWN: Final = "answer_unexpected"
 _CLOSE: Final = text("""
@@ -79,7 +77,7 @@ def inquire(job: Job) -> Done | GoOn:
                     return GoOn(counts, job.now)
                 _settle(job, inquiry, counts)
     except UpstreamFailed as failure:
-        if failure.code not in _LATER:
+        if not failure.is_for_later:
             raise
         return GoOn(counts, after(job.now, max(failure.wait_seconds, 1.0)))
     except ClaimLost:

@@ -35,8 +35,6 @@ API: Final = "https://api.manychat.com"
 QUOTA: Final = Quota(10, 1.1)
 BATCH: Final = 20  # read between two commits
 TOPIC: Final = "subscriber.updated"
-# Nothing went wrong: the page has had enough for now.
-_LATER: Final = "too_many_requests"
 _REFUSED: Final = "not_accepted"  # this subscriber is not one of the page's any more
 
 _DUE: Final = text("""
@@ -86,7 +84,7 @@ def sync(job: Job) -> Done | GoOn:
                 read[subscriber] = _ask(job, subscriber, version)
         except UpstreamFailed as failure:
             _keep(job, progress, read)
-            if failure.code != _LATER:
+            if not failure.is_for_later:
                 raise
             wait = max(failure.wait_seconds, 1.0)
         else:

@@ -27,8 +27,6 @@ from workers.sync.shopify_records import BATCH, changes_of, learn_batch, vanishe
 from workers.sync.shopify_shop import learn_currency, read_shop
 from workers.sync.upstream import UpstreamFailed
 
-# Nothing went wrong: the shop has had enough for now.
-_LATER: Final = ("throttled", "too_many_requests")
 _NOT_GRANTED: Final = "access_denied"
 _ORDER: Final = ("shop", *(stage.name for stage in STAGES), "records", "files")
 _PUT: Final = text("""
@@ -56,7 +54,7 @@ def sync(job: Job) -> Done | GoOn:
                 return GoOn(run.progress, job.now)
         return run.finish()
     except UpstreamFailed as failure:
-        if failure.code not in _LATER:
+        if not failure.is_for_later:
             raise
         return GoOn(run.progress, after(job.now, time.monotonic() - began + failure.wait_seconds))
     except ClaimLost:

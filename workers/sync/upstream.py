@@ -46,6 +46,7 @@ SHUT_SECONDS: Final = 21_600.0
 _TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, 430)  # 430: Shopify's own
 _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SHUT: Final = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.LOCKED)
+_FOR_LATER: Final = ("throttled", "too_many_requests")
 
 
 class UpstreamFailed(CrossdockError):
@@ -64,6 +65,11 @@ class UpstreamFailed(CrossdockError):
         self.is_final = is_final
         self.wait_seconds = wait_seconds
         self.passes = passes
+
+    @property
+    def is_for_later(self) -> bool:
+        """Whether nothing went wrong: the provider has had enough for now, and the work may go on later."""
+        return self.code in _FOR_LATER
 
 
 @dataclass(frozen=True, slots=True)
