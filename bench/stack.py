@@ -24,7 +24,7 @@ from celery import Celery
 from sqlalchemy import Engine, create_engine, text
 
 from cli.embedded import Embedded
-from cli.tether import tied
+from cli.tether import launch
 from shared import valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing, load_ring
@@ -170,15 +170,8 @@ class Stack:
     def run(self, name: str, command: str, environment: Mapping[str, str] | None = None) -> None:
         """Start one command under `name`; its output goes to the folder."""
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = tied(
-                subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {command}"],
-                    cwd=ROOT,
-                    env=self.environment | dict(environment or {}),
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+            self.processes[name] = launch(
+                command, folder=ROOT, environment=self.environment | dict(environment or {}), out=log
             )
 
     def stop(self, *names: str) -> None:

@@ -22,7 +22,7 @@ import psutil
 from honcho.colour import get_colours
 from honcho.printer import Message
 
-from cli.tether import members, tied
+from cli.tether import launch, members
 
 POLL_SECONDS = 0.05
 FIRST_PAUSE_SECONDS = 0.5
@@ -112,17 +112,12 @@ class Supervisor:
 
     def _start(self, process: _Process) -> None:
         process.started = time.monotonic()
-        # `exec` makes the program itself the leader of the session, rather than a shell that keeps signals from it.
-        process.child = tied(
-            subprocess.Popen(
-                ["/bin/sh", "-c", f"exec {process.command}"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=dict(self.environment),
-                cwd=self.folder,
-                start_new_session=True,
-            )
+        process.child = launch(
+            process.command,
+            folder=self.folder,
+            environment=self.environment,
+            stdin=subprocess.DEVNULL,
+            out=subprocess.PIPE,
         )
         self._write_record()
         process.reader = threading.Thread(target=self._relay, args=(process.name, process.colour, process.child))

@@ -18,7 +18,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import AnyStr
+from typing import IO, AnyStr
 
 import psutil
 
@@ -49,6 +49,26 @@ def tied(child: subprocess.Popen[AnyStr], signum: int = signal.SIGTERM) -> subpr
         created = psutil.Process(child.pid).create_time()
         _other_end.stdin.write(f"{child.pid} {created} {int(signum)}\n".encode())
     return child
+
+
+def launch(
+    command: str, *, folder: Path, environment: Mapping[str, str], stdin: int | None = None, out: IO[bytes] | int
+) -> subprocess.Popen[bytes]:
+    """A command line, running and tied, in a session of its own; both its outputs go to `out`.
+
+    `exec` makes the program itself the leader of the session, rather than a shell that keeps signals from it.
+    """
+    return tied(
+        subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {command}"],
+            cwd=folder,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    )
 
 
 def end(ties: Collection[Tied], *, seconds: float = GRACE_SECONDS) -> None:

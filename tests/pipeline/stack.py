@@ -23,7 +23,7 @@ from sqlalchemy import Engine, text
 from cli import ports
 from cli import stack as cli_stack
 from cli.embedded import Embedded
-from cli.tether import tied
+from cli.tether import launch
 from shared import directory, queues, valkey
 from shared.clock import utc_now
 from shared.crypto import KeyRing, load_ring
@@ -150,15 +150,11 @@ class Stack:
         self._started[name] = time.time()
         self._marks[name] = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
-            self._running[name] = tied(
-                subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {cli_stack.commands()[name]}"],
-                    cwd=cli_stack.ROOT,
-                    env=self.environment | (ahead.environment(ahead_seconds) if ahead_seconds else {}),
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                )
+            self._running[name] = launch(
+                cli_stack.commands()[name],
+                folder=cli_stack.ROOT,
+                environment=self.environment | (ahead.environment(ahead_seconds) if ahead_seconds else {}),
+                out=out,
             )
 
     def wait_ready(self, name: str) -> None:

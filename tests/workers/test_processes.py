@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 from cli import ports
 from cli import stack as cli_stack
 from cli.embedded import Embedded
-from cli.tether import tied
+from cli.tether import launch
 from shared import orders, queues, replays, settings, valkey
 from shared.clock import utc_now
 from shared.db.engine import make_engine, transaction
@@ -48,15 +48,11 @@ class Processes:
     def spawn(self, name: str, **overrides: Any) -> None:
         chosen = self.settings.model_copy(update=overrides)
         with (self.settings.data_dir / f"{name}.out").open("ab") as out:
-            self.running[name] = tied(
-                subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {cli_stack.commands()[name]}"],
-                    cwd=cli_stack.ROOT,
-                    env=cli_stack.environment(chosen),
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                )
+            self.running[name] = launch(
+                cli_stack.commands()[name],
+                folder=cli_stack.ROOT,
+                environment=cli_stack.environment(chosen),
+                out=out,
             )
 
     def log(self, name: str) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from celery import Celery
 
 from cli import stack as cli_stack
-from cli.tether import tied
+from cli.tether import launch
 from shared import orders, queues, valkey
 from shared.settings import Settings
 from tests.pipeline.waiting import until
@@ -25,15 +24,11 @@ class Worker:
     def __init__(self, settings: Settings, log: Path) -> None:
         self.log = log
         with log.open("wb") as out:
-            self.process = tied(
-                subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {cli_stack.commands()['worker-inbound']}"],
-                    cwd=cli_stack.ROOT,
-                    env=cli_stack.environment(settings),
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                )
+            self.process = launch(
+                cli_stack.commands()["worker-inbound"],
+                folder=cli_stack.ROOT,
+                environment=cli_stack.environment(settings),
+                out=out,
             )
         self._broker = valkey.celery_url(settings.redis_url)
 
