@@ -21,14 +21,13 @@ from shared.ids import new_id
 from workers.context import Context
 from workers.delivery import leases, outcome
 from workers.delivery.claim import Claim, Claimed, DueLane, claim, survey
+from workers.delivery.holdings import MOST_BYTES
 from workers.delivery.outcome import Recorded, Result
 from workers.delivery.subscribers import Subscribers
 from workers.quotas import Quotas
 
 # A claim that a crash of the server takes back was never more than a promise to ourselves: it need not be on disk.
 _RELAXED = text("SET LOCAL synchronous_commit = off")
-
-HELD_BYTES = 32_000_000  # of bodies: with this much leased, no more is claimed
 
 _log = logs.get("delivery")
 
@@ -53,7 +52,7 @@ class Books:
         return found.due
 
     def claim(
-        self, wants: Mapping[str, int], our_claims: Sequence[str], now: datetime, most_bytes: int = HELD_BYTES
+        self, wants: Mapping[str, int], our_claims: Sequence[str], now: datetime, most_bytes: int = MOST_BYTES
     ) -> Claim:
         """Lease deliveries, and know their subscribers."""
         with transaction(self._context.engine) as connection:

@@ -25,10 +25,11 @@ from shared.destinations.contract import Verdict
 from shared.egress import networks_of
 from shared.egress.sessions import Session
 from workers.context import Context
-from workers.delivery.books import HELD_BYTES, Books
+from workers.delivery.books import Books
 from workers.delivery.claim import Claimed, DueLane
 from workers.delivery.converse import Way, carry
 from workers.delivery.hand import Hand
+from workers.delivery.holdings import Holdings
 from workers.delivery.outcome import Recorded, Result
 from workers.delivery.send import attempt
 
@@ -78,8 +79,7 @@ class Window:
         self._brisk: dict[asyncio.Task[None], float] = {}  # of these the young ones, in the order they took off
         self._results: list[Result] = []
         self._writing = False
-        self._claims: Counter[str] = Counter()  # open deliveries by claim id
-        self._held_bytes = 0
+        self._holdings = Holdings()
         self._claim_number = 0
         self._due: dict[str, DueLane] = {}
         self._changed = asyncio.Event()
@@ -154,7 +154,7 @@ class Window:
         self._age()
         bulk = sum(len(hand.waiting) for hand in self._bulk)
         places = AHEAD * self._size - (self._waiting - bulk) - len(self._brisk)
-        if len(self._flights) >= self._size * (1 + SLOW_FACTOR) or self._held_bytes >= HELD_BYTES:
+        if len(self._flights) >= self._size * (1 + SLOW_FACTOR) or self._holdings.room_bytes <= 0:
             return {}
         wants: dict[str, int] = {}
         for hand in sorted((self._hands[key] for key in self._due), key=lambda hand: hand.served):
@@ -168,13 +168,13 @@ class Window:
 
     async def _claim(self, wants: Mapping[str, int]) -> int:
         now = self.clock()
-        claim = await self._in_books(self._books.claim, wants, [*self._claims], now, HELD_BYTES - self._held_bytes)
+        held = self._holdings
+        claim = await self._in_books(self._books.claim, wants, held.claim_ids, now, held.room_bytes)
         self._claim_number += 1
         taken: Counter[str] = Counter()
         for claimed in claim.taken:
             taken[claimed.subscription_id] += 1
-            self._claims[claim.claim_id] += 1
-            self._held_bytes += len(claimed.body or b"")
+            held.take(claimed)
             hand = self._hands[claimed.subscription_id]
             hand.deal(claimed)
             self._waiting += 1
@@ -229,7 +229,7 @@ class Window:
 
     def _without_lapsed(self, load: tuple[Claimed, ...]) -> tuple[Claimed, ...]:
         for claimed in filter(self._has_lapsed, load):
-            self._close_claim(claimed)
+            self._holdings.let_go(claimed)
             self._counts["lapsed"] += 1
         return tuple(claimed for claimed in load if not self._has_lapsed(claimed))
 
@@ -325,7 +325,7 @@ class Window:
 
     def _forget(self, results: list[Result]) -> None:
         for result in results:
-            self._close_claim(result.claimed)
+            self._holdings.let_go(result.claimed)
             hand = self._hands.get(result.claimed.subscription_id)
             if hand is not None and result.judgement.verdict is not Verdict.DELIVERED:
                 hand.unwritten_failures -= 1
@@ -339,13 +339,7 @@ class Window:
         except SQLAlchemyError as error:
             _log.warning("delivery.not_given_back", leases=len(unsent), error=type(error).__name__)
         for claimed in unsent:
-            self._close_claim(claimed)
-
-    def _close_claim(self, claimed: Claimed) -> None:
-        self._held_bytes -= len(claimed.body or b"")
-        self._claims[claimed.claim_id] -= 1
-        if self._claims[claimed.claim_id] <= 0:
-            del self._claims[claimed.claim_id]
+            self._holdings.let_go(claimed)
 
     # The end
 

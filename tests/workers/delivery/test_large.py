@@ -4,7 +4,7 @@ import pytest
 
 from tests.doubles.crm import Crm
 from tests.workers.delivery.conftest import Clock, Desk
-from workers.delivery import window
+from workers.delivery import holdings
 from workers.delivery.books import Books
 
 
@@ -25,7 +25,7 @@ def test_a_claim_ends_with_the_body_that_fills_it(desk: Desk, crm: Crm, clock: C
 
 
 def test_with_little_room_everything_is_delivered_all_the_same(desk: Desk, crm: Crm, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(window, "HELD_BYTES", 10_000)
+    monkeypatch.setattr(holdings, "MOST_BYTES", 10_000)
     held = []
     real = Books.claim
 
