@@ -138,13 +138,7 @@ def _create(before: Row | None, change: RecordChange, *, now: datetime) -> Appli
 
 
 def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
-    news = {
-        column: merged
-        for column, value in change.fields.items()
-        if column != "created_at"
-        and (merged := _merged(before, column, value, change)) != before[column]
-        and not (column in change.guesses and before[column] is not None)
-    }
+    news = _news(before, change)
     # When it came to be there is no news of it. Until it was said, it was when we first heard of it.
     born = {"created_at": change.fields.get("created_at") or before["created_at"]}
     if news:
@@ -154,6 +148,17 @@ def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
         return Applied(Effect.UNCHANGED, before, before)
     # Nothing new, but what is older than this is now stale.
     return Applied(Effect.UNCHANGED, before, {**before, **born, "version": change.version})
+
+
+def _news(before: Row, change: RecordChange) -> Row:
+    """The columns that the change makes differ, as it makes them."""
+    return {
+        column: merged
+        for column, value in change.fields.items()
+        if column != "created_at"
+        and (merged := _merged(before, column, value, change)) != before[column]
+        and not (column in change.guesses and before[column] is not None)
+    }
 
 
 def _update_part(before: Row, change: RecordChange, part: str, *, now: datetime) -> Applied:
@@ -205,16 +210,10 @@ def _counted(known: dict[str, Any], change: RecordChange) -> dict[str, Any]:
 
 def _delete(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     known = before["version"]
-    if before["deleted_at"] is not None and change.fields:
-        news = {
-            column: merged
-            for column, value in change.fields.items()
-            if (merged := _merged(before, column, value, change)) != before[column]
-        }
-        if news:
-            version = change.version if known is None else max(known, change.version)
-            after = {**before, **news, "version": version, "updated_at": now}
-            return Applied(Effect.DELETED, before, after, frozenset(news))
+    if before["deleted_at"] is not None and (news := _news(before, change)):
+        version = change.version if known is None else max(known, change.version)
+        after = {**before, **news, "version": version, "updated_at": now}
+        return Applied(Effect.DELETED, before, after, frozenset(news))
     if known is not None and change.version < known:
         return Applied(Effect.STALE, before, before)
     if before["deleted_at"] is not None:

@@ -56,6 +56,17 @@ def only(rig: Rig) -> Order:
     return order
 
 
+def two_edited(rig: Rig) -> tuple[Order, Order]:
+    """Two orders that are known and were edited since, of which the shop was not asked yet."""
+    first, second = only(rig), rig.shop.order()
+    second.add("A", 100, 2)
+    tell(rig, "orders/create", second.snapshot())
+    for minute, order in ((1, first), (2, second)):
+        edited = order.edit(less={order.lines[0].id: 1}, at=PLACED + timedelta(minutes=minute))
+        tell(rig, "orders/edited", edited)
+    return first, second
+
+
 def test_an_edited_order_ends_as_its_shop_has_it(shop: Rig) -> None:
     order = only(shop)
     tell(shop, "orders/edited", order.put("C", 250, 2, at=LATER))
@@ -169,12 +180,7 @@ def test_what_is_asked_for_again_meanwhile_stays_open(shop: Rig, monkeypatch: py
     [("totalPriceSet", None), ("updatedAt", 7), ("lineItems", [{"id": "gid://shopify/LineItem/1"}]), ("tags", None)],
 )
 def test_an_answer_that_is_no_order_holds_up_no_other(shop: Rig, broken: str, value: Any) -> None:
-    first, second = only(shop), shop.shop.order()
-    second.add("A", 100, 2)
-    tell(shop, "orders/create", second.snapshot())
-    for minute, order in ((1, first), (2, second)):
-        edited = order.edit(less={order.lines[0].id: 1}, at=PLACED + timedelta(minutes=minute))
-        tell(shop, "orders/edited", edited)
+    first, _ = two_edited(shop)
     node = first.node() | {broken: value}
     first.node = lambda: node  # type: ignore[method-assign]
     standing = due(shop)
@@ -200,12 +206,7 @@ def test_trouble_is_tried_again_and_what_is_not_granted_is_told(shop: Rig) -> No
 
 
 def test_a_worker_that_dies_leaves_what_it_did_not_come_to(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = only(shop), shop.shop.order()
-    second.add("A", 100, 2)
-    tell(shop, "orders/create", second.snapshot())
-    for minute, order in ((1, first), (2, second)):
-        edited = order.edit(less={order.lines[0].id: 1}, at=PLACED + timedelta(minutes=minute))
-        tell(shop, "orders/edited", edited)
+    _, second = two_edited(shop)
 
     with monkeypatch.context() as patch:
         patch.setattr("workers.sync.shopify_orders.whole", _dies_at_the_second())
