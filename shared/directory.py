@@ -18,7 +18,7 @@ from shared import queues, valkey
 from shared.clock import parse_instant
 from shared.crypto import KeyRing
 from shared.errors import QueueUnavailable, SecretUndecipherable
-from shared.providers.contract import Source
+from shared.providers.contract import Identity, Provider, Source
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,6 +34,11 @@ class Listing:
     tenants: frozenset[str] | None  # None: any tenant
     allowed_topics: frozenset[str] | None  # None: all; judged by the drain
     rate_per_second: int  # 0: no limit
+
+    def takes(self, identity: Identity, provider: Provider) -> bool:
+        """Whether the source wants any of what a message is about; what the law asks for it cannot leave out."""
+        wanted = self.allowed_topics
+        return wanted is None or not wanted.isdisjoint(identity.told) or identity.topic in provider.obligatory
 
 
 def place(source_id: UUID | str) -> str:

@@ -120,10 +120,8 @@ def judge(provider: Provider, listing: directory.Listing, request: Request, *, n
         delivery_id=None if identity.delivery_id is None else clean_text(identity.delivery_id),
         occurred_at=None if identity.occurred_at is None else believed(identity.occurred_at, came_at=now),
     )
-    wanted = listing.allowed_topics
-    told = identity.topics or (identity.topic,)
-    if wanted is not None and wanted.isdisjoint(told) and identity.topic not in provider.obligatory:
-        reason = clean_text(f"the source does not take {', '.join(told)}")
+    if not listing.takes(identity, provider):
+        reason = clean_text(f"the source does not take {', '.join(identity.told)}")
         return replace(trial, state=MessageState.IGNORED, reason=reason)
     try:
         outcome = provider.transform(identity, payload, listing.source)

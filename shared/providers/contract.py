@@ -137,7 +137,12 @@ class Identity:
     delivery_id: str | None  # the provider's own id of the delivery, for people to search by
     tenant: str  # the shop or seller it concerns; "" when the provider has none
     occurred_at: datetime | None
-    topics: tuple[str, ...] = ()  # those of its items, for a message that brings several things; else `topic` alone
+    topics: tuple[str, ...] = ()  # those of its items, for a message that brings several things
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The topics of all that it brings."""
+        return self.topics or (self.topic,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,10 +133,8 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
     if listing is None or identity is None:
         return
     provider = providers[listing.source.provider]
-    wanted = listing.allowed_topics
-    told = identity.topics or (identity.topic,)
-    if wanted is not None and wanted.isdisjoint(told) and identity.topic not in provider.obligatory:
-        reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {', '.join(told)}")
+    if not listing.takes(identity, provider):
+        reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {', '.join(identity.told)}")
         return
     try:
         outcome = provider.transform(identity, reading.payload, listing.source)
@@ -144,7 +142,7 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
             reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
             return
         reading.subjects = subjects_of(outcome.changes, tenant=identity.tenant)
-        _mean(reading, outcome, wanted)
+        _mean(reading, outcome, listing.allowed_topics)
     except PayloadUnexpected as error:
         _misread(reading, error)
     except Exception as error:  # noqa: BLE001  # as above
