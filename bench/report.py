@@ -37,7 +37,7 @@ KEYS = (
     "conditions",
 )
 RATIOS = ("full_over_naive", "ingress_over_bare_view", "cost_100k_over_1k", "healthy_p99_dead_over_none")
-_LIBRARIES = ("flask", "granian", "celery", "kombu", "redis", "sqlalchemy", "psycopg2-binary", "aiohttp", "requests")
+_LIBRARIES = ("flask", "granian", "celery", "kombu", "redis", "sqlalchemy", "psycopg2-binary", "httptools", "requests")
 
 
 @dataclass

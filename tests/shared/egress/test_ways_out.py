@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shared.destinations.contract import Answer, Outgoing
-from shared.egress import networks_of, sessions, urls
+from shared.egress import connections, networks_of, urls
 from shared.egress.calls import call
 from shared.egress.sessions import Session
 from shared.errors import EgressRefused
@@ -119,14 +119,14 @@ def test_k13_a_name_that_turns_private_after_it_was_vetted_is_not_reached(server
 def test_k13_what_is_connected_to_is_vetted_even_if_resolving_was_fooled(server: Any, monkeypatch: pytest.MonkeyPatch):
     resolving(monkeypatch, ["127.0.0.1"])
     passed: list[str] = []
-    original = sessions.vet
+    original = connections.vet
 
     def vet_but_not_when_resolving(host: str, addresses: list[str], networks: Any) -> None:
         passed.append(host)
         if host != "rebind.example":
             original(host, addresses, networks)
 
-    monkeypatch.setattr(sessions, "vet", vet_but_not_when_resolving)
+    monkeypatch.setattr(connections, "vet", vet_but_not_when_resolving)
 
     assert send(f"http://rebind.example:{server.server_port}/", networks=()).error_code == "address_refused"
     assert passed == ["rebind.example", "127.0.0.1"]
@@ -259,7 +259,7 @@ def test_a_certificate_nobody_vouches_for_fails(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(requests.exceptions.SSLError):
             call("GET", url, what="test", networks=LOOPBACK)
         trusting = ssl.create_default_context(cafile=str(pem))
-        monkeypatch.setattr(sessions.ssl, "create_default_context", lambda: trusting)
+        monkeypatch.setattr(connections.ssl, "create_default_context", lambda: trusting)
         assert send(url).status == 200, "and succeeds when somebody does"
     finally:
         made.shutdown()

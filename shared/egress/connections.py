@@ -1,0 +1,157 @@
+"""Connections to receivers: to addresses that were vetted, and kept for a little while for the next request.
+
+Comes in: where a request is to go. Comes out: a connection whose other end is an address that was vetted, with the
+name of the URL in the TLS handshake. Left behind: idle connections, for seconds. A process that dies in the middle
+leaves nothing.
+"""
+
+import asyncio
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import aiohappyeyeballs
+
+from shared.egress.addresses import vet
+from shared.egress.urls import look_up
+from shared.egress.wire import Connection
+from shared.networks import Networks
+
+CONNECT_SECONDS = 5.0
+NEXT_ADDRESS_SECONDS = 0.25  # after which the next address of a host is tried beside the last (RFC 8305)
+VETTED_SECONDS = 30.0  # how long vetted addresses are connected to without asking again
+# Below the 5 s after which common receivers close idle connections, so that we do not send into a closing one.
+KEEP_ALIVE_SECONDS = 4.0
+# A name server that does not answer holds its thread for long; the others' names must not wait behind it.
+LOOK_UPS = 64
+_HOSTS_KEPT = 10_000
+
+
+class Origin(NamedTuple):
+    """Whom one connection leads to."""
+
+    is_tls: bool
+    host: str  # ASCII, without brackets
+    port: int
+    is_literal: bool  # the host is an address already
+
+
+class Connections:
+    """The connections of one loop."""
+
+    def __init__(self, *, networks: Networks) -> None:
+        self._networks = networks
+        self._loop = asyncio.get_running_loop()
+        self._tls = ssl.create_default_context()
+        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
+        self._vetted: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._names = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
+
+    async def take(self, origin: Origin, *, until: float) -> Connection:
+        """A connection that is open; `until` is the loop's time. Give it back, or close it.
+
+        Raises:
+            EgressRefused: the host cannot be resolved, or has an address that may not be reached.
+            TimeoutError: it was not made in time.
+            OSError: it cannot be made; `ssl.SSLError` where that is TLS's doing.
+        """
+        oldest = self._loop.time() - KEEP_ALIVE_SECONDS
+        idle = self._idle.get(origin)
+        while idle:
+            since, connection = idle.pop()
+            if since >= oldest and connection.may_be_kept():
+                return connection
+            connection.close()
+        async with asyncio.timeout_at(until):
+            return await self._connect(origin)
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """Keep a connection for the next request, if it may be kept."""
+        if not connection.may_be_kept():
+            return
+        self._idle.setdefault(origin, []).append((self._loop.time(), connection))
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(KEEP_ALIVE_SECONDS, self._close_stale)
+
+    def close(self) -> None:
+        """Close all that are idle, and ask for no more names."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for idle in self._idle.values():
+            for _, connection in idle:
+                connection.close()
+        self._idle.clear()
+        for _, looking in self._vetted.values():
+            looking.cancel()
+        self._names.shutdown(wait=False)
+
+    def _close_stale(self) -> None:
+        self._sweep = None
+        oldest = self._loop.time() - KEEP_ALIVE_SECONDS
+        for origin, idle in list(self._idle.items()):
+            kept = [(since, connection) for since, connection in idle if since > oldest and connection.may_be_kept()]
+            for since, connection in idle:
+                if since <= oldest:
+                    connection.close()
+            if kept:
+                self._idle[origin] = kept
+            else:
+                del self._idle[origin]
+        if self._idle:
+            self._sweep = self._loop.call_later(KEEP_ALIVE_SECONDS, self._close_stale)
+
+    async def _connect(self, origin: Origin) -> Connection:
+        addresses = [origin.host] if origin.is_literal else await self._addresses(origin.host, origin.port)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            sock = await aiohappyeyeballs.start_connection(
+                [_info(address, origin.port) for address in addresses],
+                happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+                socket_factory=self._socket,
+            )
+        _, connection = await self._loop.create_connection(
+            lambda: Connection(self._loop),
+            sock=sock,
+            ssl=self._tls if origin.is_tls else None,
+            server_hostname=origin.host.rstrip(".") if origin.is_tls else None,
+        )
+        return connection
+
+    def _socket(self, info: Any) -> socket.socket:
+        """The last gate, which literal addresses pass through too: the very address that is connected to."""
+        family, kind, protocol, _, where = info
+        vet(str(where[0]), [str(where[0])], self._networks)
+        return socket.socket(family, kind, protocol)
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        """The vetted addresses of a host: one look-up for all who wait for it, and for a while after."""
+        now = self._loop.time()
+        known = self._vetted.get((host, port))
+        if known is None or known[0] <= now:
+            if len(self._vetted) >= _HOSTS_KEPT:
+                self._vetted.clear()
+            looking = asyncio.ensure_future(self._look_up(host, port))
+            # One that failed is asked again by the next request; whether anybody still waits for it or not.
+            looking.add_done_callback(lambda done: self._forget(host, port, done))
+            known = self._vetted[host, port] = (now + VETTED_SECONDS, looking)
+        # One that gives up waiting must not take the look-up away from the others.
+        return await asyncio.shield(known[1])
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        found = await self._loop.run_in_executor(self._names, look_up, host, port)
+        vet(host, found, self._networks)
+        return found
+
+    def _forget(self, host: str, port: int, looking: "asyncio.Future[list[str]]") -> None:
+        if looking.cancelled() or looking.exception() is not None:
+            known = self._vetted.get((host, port))
+            if known is not None and known[1] is looking:
+                del self._vetted[host, port]
+
+
+def _info(address: str, port: int) -> Any:
+    if ":" in address:
+        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
+    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)
