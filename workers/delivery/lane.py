@@ -3,9 +3,10 @@
 Comes in: the lane's row, the results in the order they landed, the limits. Comes out: the row as it becomes. Pure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
 
 from shared.clock import after as seconds_after
 from shared.destinations.contract import Verdict
@@ -68,10 +69,10 @@ def after(lane: Lane, landings: Sequence[Landing], limits: Limits, *, now: datet
     disable: str | None = None
     recovered = False
     warned_before = lane.warned_percent
-    for landing in landings:
+    for landing, times in _runs(landings):
         if landing.verdict is Verdict.DELIVERED:
             recovered = recovered or lane.warned_percent > 0
-            lane = _succeed(lane, landing)
+            lane = _succeed(lane, landing, times)
             continue
         if landing.verdict is Verdict.LATER:
             lane = _wait(lane, landing)
@@ -96,10 +97,20 @@ def after(lane: Lane, landings: Sequence[Landing], limits: Limits, *, now: datet
     )
 
 
-def _succeed(lane: Lane, landing: Landing) -> Lane:
+def _runs(landings: Iterable[Landing]) -> Iterator[tuple[Landing, int]]:
+    """The landings in order; successes in a row as their last and their number, which is all that is kept of them."""
+    for verdict, run in groupby(landings, key=lambda landing: landing.verdict):
+        if verdict is Verdict.DELIVERED:
+            some = list(run)
+            yield some[-1], len(some)
+        else:
+            yield from ((landing, 1) for landing in run)
+
+
+def _succeed(lane: Lane, landing: Landing, times: int) -> Lane:
     return replace(
         lane,
-        success_count=lane.success_count + 1,
+        success_count=lane.success_count + times,
         last_delivery_status="success",
         last_delivery_at=landing.at,
         consecutive_failures=0,

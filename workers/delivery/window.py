@@ -13,14 +13,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import logs
-from shared.clock import after
 from shared.destinations.contract import Verdict
 from shared.egress import networks_of
 from shared.egress.sessions import Session
@@ -28,6 +27,7 @@ from workers.context import Context
 from workers.delivery.books import Books
 from workers.delivery.claim import Claimed, DueLane
 from workers.delivery.converse import Way, carry
+from workers.delivery.flights import Flights
 from workers.delivery.hand import Hand
 from workers.delivery.holdings import Holdings
 from workers.delivery.outcome import Recorded, Result
@@ -47,10 +47,6 @@ FLUSH_RESULTS = 100
 NAP_SECONDS = 0.02  # waits up to this are not worth listening through
 RECORD_MAX = 500  # results in one transaction
 RETRY_SECONDS = 0.5
-# A request that takes longer than this no longer counts as one of the window's, so that hanging receivers do not use it
-# up; there may be SLOW_FACTOR times the window of such.
-SLOW_SECONDS = 0.5
-SLOW_FACTOR = 4
 HANDS_KEPT = 5_000
 LEASE_MARGIN_SECONDS = 5.0
 FLIGHT_SHARE = 0.6  # of the grace, that requests in flight get when the worker is stopped
@@ -66,6 +62,8 @@ class Window:
         self._settings = context.settings
         self._books = Books(context, rng=rng)
         self._size = context.settings.delivery_in_flight
+        needed = context.settings.request_timeout_seconds + LEASE_MARGIN_SECONDS
+        self._flight_time = timedelta(seconds=min(needed, context.settings.lease_seconds / 2))
         self._session = Session(
             networks=networks_of(context.settings.allowed_networks()),
             allow_http=context.settings.allow_http_destinations,
@@ -75,8 +73,7 @@ class Window:
         self._bulk: list[Hand] = []  # those of destinations that carry several at once
         self._queue: deque[Hand] = deque()  # lanes of which one may be sent, each in its turn
         self._waiting = 0
-        self._flights: dict[asyncio.Task[None], tuple[Claimed, ...]] = {}
-        self._brisk: dict[asyncio.Task[None], float] = {}  # of these the young ones, in the order they took off
+        self._flights = Flights(self._size)
         self._results: list[Result] = []
         self._writing = False
         self._holdings = Holdings()
@@ -151,10 +148,9 @@ class Window:
 
         What waits to go in one flight together takes one place, not one for each.
         """
-        self._age()
         bulk = sum(len(hand.waiting) for hand in self._bulk)
-        places = AHEAD * self._size - (self._waiting - bulk) - len(self._brisk)
-        if len(self._flights) >= self._size * (1 + SLOW_FACTOR) or self._holdings.room_bytes <= 0:
+        places = AHEAD * self._size - (self._waiting - bulk) - self._flights.brisk
+        if self._flights.is_crowded() or self._holdings.room_bytes <= 0:
             return {}
         wants: dict[str, int] = {}
         for hand in sorted((self._hands[key] for key in self._due), key=lambda hand: hand.served):
@@ -196,22 +192,17 @@ class Window:
             hand.queued = True
             self._queue.append(hand)
 
-    def _age(self) -> None:
-        limit = time.monotonic() - SLOW_SECONDS
-        while self._brisk:
-            task = next(iter(self._brisk))
-            if self._brisk[task] > limit:
-                break
-            del self._brisk[task]
-
     def _fill(self) -> None:
         """Send what may be sent, a request of each lane in turn."""
+        while (found := self._next()) is not None:
+            task = asyncio.create_task(self._fly(*found))
+            self._flights.take_off(task, found[0])
+
+    def _next(self) -> tuple[tuple[Claimed, ...], Hand] | None:
+        """The load that may be sent now, of the lane whose turn it is."""
         if self._draining:
-            return
-        if len(self._brisk) >= self._size:
-            self._age()
-        most = self._size * (1 + SLOW_FACTOR)
-        while self._queue and len(self._brisk) < self._size and len(self._flights) < most:
+            return None
+        while self._queue and self._flights.has_room():
             hand = self._queue.popleft()
             hand.queued = False
             if not hand.may_fly():
@@ -220,12 +211,11 @@ class Window:
             self._waiting -= len(load)
             if any(map(self._has_lapsed, load)):
                 load = self._without_lapsed(load)
-            if load:
-                hand.flying += len(load)
-                task = asyncio.create_task(self._fly(load, hand))
-                self._flights[task] = load
-                self._brisk[task] = time.monotonic()
+            hand.flying += len(load)
             self._enqueue(hand)
+            if load:
+                return load, hand
+        return None
 
     def _without_lapsed(self, load: tuple[Claimed, ...]) -> tuple[Claimed, ...]:
         for claimed in filter(self._has_lapsed, load):
@@ -235,32 +225,36 @@ class Window:
 
     def _has_lapsed(self, claimed: Claimed) -> bool:
         """Whether the lease could end before the request does; then somebody else may be sending it by then."""
-        needed = self._settings.request_timeout_seconds + LEASE_MARGIN_SECONDS
-        return after(self.clock(), min(needed, self._settings.lease_seconds / 2)) > claimed.lease_until
+        return self.clock() + self._flight_time > claimed.lease_until
 
     async def _fly(self, load: tuple[Claimed, ...], hand: Hand) -> None:
-        results: list[Result] = []
+        """Carry a load; and then whatever may be sent next, for a task costs as much as a fifth of a request."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        found: tuple[tuple[Claimed, ...], Hand] | None = (load, hand)
+        while found is not None:
+            load, hand = found
+            results: list[Result] = []
+            try:
+                results = await self._carry(load, hand)
+            finally:
+                self._flights.land(task)
+                self._land(load, results, hand)
+            found = self._next()
+            if found is not None:
+                self._flights.take_off(task, found[0])
+                self._fill()
+
+    async def _carry(self, load: tuple[Claimed, ...], hand: Hand) -> list[Result]:
         subscriber = self._books.subscribers.get(hand.subscription_id)
         longest = self._settings.request_timeout_seconds
-        try:
-            if hand.size == 1:
-                results.append(
-                    await attempt(load[0], subscriber, self._session, clock=self.clock, timeout_max_seconds=longest)
-                )
-            else:
-                way = Way(self._session, self._books.quotas, self.clock, longest)
-                results = await carry(load, subscriber, way)
-        finally:
-            task = asyncio.current_task()
-            if task is not None:
-                self._flights.pop(task, None)
-                self._brisk.pop(task, None)
-            if results:
-                self._land(results, hand)
-            else:
-                hand.flying -= len(load)
+        if hand.size == 1:
+            return [await attempt(load[0], subscriber, self._session, clock=self.clock, timeout_max_seconds=longest)]
+        return await carry(load, subscriber, Way(self._session, self._books.quotas, self.clock, longest))
 
-    def _land(self, results: list[Result], hand: Hand) -> None:
+    def _land(self, load: tuple[Claimed, ...], results: list[Result], hand: Hand) -> None:
+        if not results:  # it was broken off, and is given back
+            hand.flying -= len(load)
+            return
         for result in results:
             if result.judgement.verdict is Verdict.DELIVERED:
                 hand.succeed()
@@ -269,7 +263,6 @@ class Window:
         self._results += results
         self._landed.set()
         self._enqueue(hand)
-        self._fill()
 
     # Results
 
@@ -357,8 +350,8 @@ class Window:
             await self._give_back(unsent)
             # The rest of the time is for writing down, and for Celery to go.
             if self._flights:
-                await asyncio.wait(list(self._flights), timeout=max(0.0, (deadline - time.monotonic()) * FLIGHT_SHARE))
-            cut = dict(self._flights)
+                await asyncio.wait(self._flights.loads, timeout=max(0.0, (deadline - time.monotonic()) * FLIGHT_SHARE))
+            cut = self._flights.loads
             for task in cut:
                 task.cancel()
             if cut:
