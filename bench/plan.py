@@ -13,6 +13,7 @@ class Plan:
     name: str
     ceiling_seconds: float
     baseline_seconds: float
+    stage_warm_up: int  # messages before those
     stage_messages: int  # through ingress alone, then the drain alone, then the delivery engine alone
     peak_seconds: float
     warm_up_seconds: float
@@ -35,6 +36,7 @@ FULL = Plan(
     name="full",
     ceiling_seconds=5,
     baseline_seconds=15,
+    stage_warm_up=10_000,
     stage_messages=25_000,
     peak_seconds=20,
     warm_up_seconds=3,
@@ -52,7 +54,8 @@ QUICK = Plan(
     name="quick",
     ceiling_seconds=1.5,
     baseline_seconds=4,
-    stage_messages=4_000,
+    stage_warm_up=6_000,
+    stage_messages=8_000,
     peak_seconds=4,
     warm_up_seconds=2,
     open_seconds=2.5,

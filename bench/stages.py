@@ -32,9 +32,10 @@ class Stages:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def measure(stack: Stack, *, messages: int, accounts: int) -> Stages:
-    """`messages` webhooks through the three stages."""
+def measure(stack: Stack, *, messages: int, warm_up: int, accounts: int) -> Stages:
+    """`messages` webhooks through the three stages, after `warm_up` others: the bare view is measured warm too."""
     result = Stages()
+    whole = warm_up + messages
     with receiving(stack.folder, free_port()) as receiver:
         world = make_world(stack, urls=[[receiver.url(number)] for number in range(accounts)])
         stack.start("ingress")
@@ -42,19 +43,19 @@ def measure(stack: Stack, *, messages: int, accounts: int) -> Stages:
             port=stack.ingress_port,
             record="",
             targets=world.targets,
-            count=messages,
-            customers=messages // 2,
+            count=whole,
+            customers=whole // 2,
             connections=CONNECTIONS,
         )
         meter = Meter(stack.pids())
         sent = send(stack.folder, load, started=meter.__enter__)
         meter.__exit__()
-        result.cpu["ingress"] = meter.per_thousand(messages)
+        result.cpu["ingress"] = meter.per_thousand(whole)
         done = sorted(one.answered for one in sent if one.status == 200)
-        result.rates["ingress"] = rate_within(done, done[len(done) // 10], done[-1])
+        result.rates["ingress"] = rate_within(done, done[-messages], done[-1])
         stack.stop("ingress")
-        result.rates["inbound"], result.cpu["inbound"] = _drain(stack, messages)
-        result.cpu["delivery"] = _deliver(stack, receiver, messages)
+        result.rates["inbound"], result.cpu["inbound"] = _drain(stack, whole)
+        result.cpu["delivery"] = _deliver(stack, receiver, whole)
         stack.stop()
     # By its own record, which is finer than what can be seen of its count meanwhile.
     result.rates["delivery"] = steady_rate(receiver.instants)
