@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,18 +14,12 @@ import pytest
 from honcho.printer import Printer
 
 from cli.supervisor import Supervisor, end_leftovers
+from tests.waiting import until
 
 STUBBORN = (
     f'{sys.executable} -u -c "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); '
     "child = subprocess.Popen(['sleep', '1000']); print('child', child.pid); time.sleep(1000)\""
 )
-
-
-def until(fact: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 class Run:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from cli.tether import Tied, end, members
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 IGNORES = "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -21,13 +21,6 @@ LISTENS = (
     "import signal; both = {signal.SIGINT, signal.SIGTERM}; signal.pthread_sigmask(signal.SIG_BLOCK, both); "
     "print('ready', flush=True); print(signal.Signals(signal.sigwait(both)).name)"
 )
-
-
-def until(fact: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def runs(pid: int) -> bool:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,13 @@ import pytest
 import requests
 
 from cli.tether import tied
+from tests.waiting import until
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(240)]
 
 PROGRAM = [sys.executable, "-W", "ignore", "-c", "from cli.main import main; main()"]
 ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 10.0
-
-
-def until(fact: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 class Up:

@@ -16,7 +16,7 @@ from shared.subscription_fields import check
 from tests.doubles.crm import Crm
 from tests.doubles.shop import Load, Report, Shop, Webhook, post
 from tests.pipeline.stack import PROCESSES, Stack
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 _numbers = itertools.count(1)
 

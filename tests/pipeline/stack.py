@@ -31,7 +31,7 @@ from shared.db.engine import make_engine
 from shared.db.migrate import migrate
 from shared.settings import Settings
 from tests.pipeline import ahead
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 PROCESSES = ("ingress", "worker-inbound", "worker-delivery", "worker-sync", "beat")
 START_SECONDS = 60.0

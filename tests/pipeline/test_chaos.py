@@ -8,7 +8,7 @@ from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop, Webhook
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import PROCESSES, Stack
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 CUSTOMERS, VERSIONS = 4, 75
 VICTIMS = (*PROCESSES, "valkey", "postgres")

@@ -14,7 +14,7 @@ from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
 from tests.pipeline.merchant import Merchant, Subscription
 from tests.pipeline.stack import Stack
-from tests.pipeline.waiting import until
+from tests.waiting import until
 from workers.context import Context, make_context
 from workers.delivery import dispatch as dispatching
 from workers.inbound.drain import drain

@@ -8,7 +8,7 @@ from tests.doubles.crm import Crm
 from tests.doubles.robaws import robaws_webhook
 from tests.doubles.shop import Shop, Webhook, post
 from tests.pipeline.merchant import Merchant
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 
 def test_every_webhook_of_two_providers_arrives_once_and_signed_at_its_own_account(

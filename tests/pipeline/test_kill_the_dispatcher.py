@@ -6,7 +6,7 @@ from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import Stack
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 EXIT_SECONDS = 10.0
 

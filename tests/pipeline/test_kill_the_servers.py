@@ -6,7 +6,7 @@ from tests.doubles.crm import Crm
 from tests.doubles.shop import Load, Shop, Webhook
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import PROCESSES, Stack
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 SEQUENCES, EACH = 4, 60
 TOTAL = SEQUENCES * EACH

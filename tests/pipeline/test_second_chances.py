@@ -14,7 +14,7 @@ from tests.doubles.crm import Answer, Crm
 from tests.doubles.shop import Shop
 from tests.pipeline.merchant import Merchant
 from tests.pipeline.stack import Stack
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 
 def test_k15_k23_retries_keep_the_schedule_the_id_and_the_body_and_take_a_fresh_timestamp(

@@ -10,7 +10,7 @@ from shared.providers import samples
 from tests.doubles.crm import Crm
 from tests.doubles.shop import Shop, Webhook
 from tests.pipeline.merchant import Merchant
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 NUMBER = 3  # of the customer, of the order, of the product
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -25,10 +25,10 @@ from shared.inbox import Inbox
 from shared.providers import samples
 from shared.providers.contract import Sample
 from shared.providers.registry import PROVIDERS
+from tests.waiting import until
 from tests.web.sources import SECRET, SHOP, Directory
 
 SHARDS = 1
-START_SECONDS = 20.0
 PATH = "/api/webhooks/shopify"
 
 
@@ -37,15 +37,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def until(claim: Callable[[], bool], seconds: float = START_SECONDS) -> float:
-    """The seconds until the claim holds; fails when it does not come to hold."""
-    began = time.monotonic()
-    while not claim():
-        assert time.monotonic() - began < seconds, "it never came to hold"
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 class Served:
@@ -292,7 +283,7 @@ def test_k3_a_new_secret_works_within_a_second(served):
     new = b"the new secret"
     assert served.post(sample(secret=new))[0] == 401
     served.directory.put("shopify", secrets=((new, None), (SECRET, None)))
-    assert until(lambda: served.post(sample(secret=new))[0] == 200) < 1.0
+    until(lambda: served.post(sample(secret=new))[0] == 200, seconds=1.0)
     assert served.post(sample())[0] == 200
 
 

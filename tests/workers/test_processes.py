@@ -25,7 +25,7 @@ from shared.db.engine import make_engine, transaction
 from shared.db.migrate import migrate
 from shared.replays import Filters
 from shared.settings import Settings
-from tests.pipeline.waiting import until
+from tests.waiting import until
 from tests.workers import rows
 from tests.workers.rows import NOW
 

@@ -13,7 +13,7 @@ from cli import stack as cli_stack
 from cli.tether import launch
 from shared import orders, queues, valkey
 from shared.settings import Settings
-from tests.pipeline.waiting import until
+from tests.waiting import until
 
 STOP_SECONDS = 20.0  # half of what it takes when the child waits to be heard
 

@@ -16,7 +16,7 @@ from shared.upstream_work import Kind
 from tests.doubles.facebook import Facebook
 from tests.doubles.robaws import Robaws
 from tests.doubles.served import Fault, Served
-from tests.pipeline.waiting import until
+from tests.waiting import until
 from tests.workers.sync.conftest import Rig
 from workers.inbound.drain import drain
 from workers.sync.facebook_webhooks import FIELDS
