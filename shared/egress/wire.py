@@ -78,12 +78,15 @@ class Connection(asyncio.Protocol):
         try:
             transport.write(request)
             await over
+        except BaseException:  # cancelled, too: nobody would give it back
+            self.close()
+            raise
         finally:
             timer.cancel()
             self._reply = self._over = None
-            # A receiver that answered before it had read everything would take the rest for the next request.
-            if not (reply.is_whole and self._persists) or transport.get_write_buffer_size():
-                self.close()
+        # A receiver that answered before it had read everything would take the rest for the next request.
+        if not (reply.is_whole and self._persists) or transport.get_write_buffer_size():
+            self.close()
         return reply
 
     def may_be_kept(self) -> bool:

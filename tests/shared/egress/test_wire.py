@@ -196,13 +196,15 @@ def test_a_reply_before_the_request_was_all_sent_closes_the_connection():
     run(story)
 
 
-def test_an_exchange_that_is_cancelled_closes_the_connection():
+@pytest.mark.parametrize("reply", [b"", REPLIES["length"]], ids=["before_the_reply", "with_the_reply"])
+def test_an_exchange_that_is_cancelled_closes_the_connection(reply: bytes):
     async def story() -> None:
         line, loop = Line(), asyncio.get_running_loop()
         connection = Connection(loop)
         connection.connection_made(line)
         sending = asyncio.ensure_future(connection.exchange(b"request", until=loop.time() + 600, most=1, keep=1))
         await asyncio.sleep(0)
+        connection.data_received(reply)
         sending.cancel()
         await asyncio.wait([sending])
         assert sending.cancelled()
