@@ -142,3 +142,14 @@ def test_a_folder_whose_path_is_too_long_for_a_socket_gets_its_sockets_elsewhere
 def test_stop_is_idempotent(embedded: Embedded) -> None:
     embedded.stop()
     embedded.stop()
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+def test_a_server_that_does_not_hear_is_ended_all_the_same(embedded: Embedded, name: str) -> None:
+    _execute(embedded, "CREATE TABLE kept (answer int)")
+    pids = [embedded.pid("postgres"), embedded.pid("valkey")]
+    os.kill(embedded.pid(name), signal.SIGSTOP)
+    embedded.stop()
+    assert all(_is_gone(pid) for pid in pids)
+    with Embedded(embedded.data_dir) as again:
+        assert _execute(again, "SELECT count(*) FROM kept") == [(0,)]
