@@ -123,7 +123,7 @@ def callback() -> Response | Redirect:
     shopify_oauth.check(parameters, source.secrets, now=now)
     if not parameters.get("code"):
         raise Unacceptable("code_missing", "The owner did not agree.", status=HTTPStatus.BAD_REQUEST)
-    token = shopify_oauth.exchange(settings, shop, code=parameters["code"], secret=source.secrets[0])
+    token = shopify_oauth.exchange(settings, context.client, shop, code=parameters["code"], secret=source.secrets[0])
     missing = token.missing(settings.shopify_scopes.split(","))
     with transaction(context.engine) as connection:
         row = connections.connect(

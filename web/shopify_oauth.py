@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 import requests
 
+from shared import valkey
+from shared.circuits import CircuitOpen, guarded_call
 from shared.clock import parse_epoch
-from shared.egress import networks_of
-from shared.egress.calls import call
 from shared.errors import EgressRefused, Unacceptable
 from shared.settings import Settings
 from shared.shopify_shop import url_of
@@ -109,15 +109,18 @@ def check(parameters: Mapping[str, str], secrets: Sequence[bytes], *, now: datet
         raise Unacceptable("callback_expired", "The callback is too old.", status=401)
 
 
-def exchange(settings: Settings, shop: str, *, code: str, secret: bytes) -> Token:
-    """The token that `code` is good for, once.
+def exchange(settings: Settings, client: valkey.Client, shop: str, *, code: str, secret: bytes) -> Token:
+    """The token that `code` is good for, once; none is asked for while Shopify's circuit is open.
 
     Raises:
-        Unacceptable: `exchange_refused` (the code is used or the secret wrong) or `exchange_failed` (no answer).
+        Unacceptable: `exchange_refused` (the code is used or the secret wrong), `exchange_failed` (no answer), or
+            `circuit_open` (not asked).
     """
     form = {"client_id": settings.shopify_client_id, "client_secret": secret.decode(), "code": code}
     try:
-        reply = call(
+        reply = guarded_call(
+            client,
+            settings,
             "POST",
             f"{url_of(settings, shop)}/admin/oauth/access_token",
             what="shopify.exchange",
@@ -125,9 +128,9 @@ def exchange(settings: Settings, shop: str, *, code: str, secret: bytes) -> Toke
             body=orjson.dumps(form),
             timeout_seconds=EXCHANGE_SECONDS,
             max_bytes=EXCHANGE_BYTES,
-            allow_http=settings.allow_http_destinations,
-            networks=networks_of(settings.allowed_networks()),
         )
+    except CircuitOpen as error:
+        raise Unacceptable("circuit_open", "Shopify did not answer again and again.", status=503) from error
     except (requests.RequestException, EgressRefused) as error:
         raise Unacceptable("exchange_failed", "Shopify did not answer.", status=502) from error
     if HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -78,6 +78,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = {
         _AGAIN + " If it happens again, the source's newest secret is not the app's client secret.",
     ),
     "exchange_failed": ("Shopify could not be reached just now.", "Wait a minute. " + _AGAIN),
+    "circuit_open": (
+        "Shopify failed several times in a row, and is left alone for a minute.",
+        "Wait a minute. " + _AGAIN,
+    ),
     "unavailable": ("This Crossdock cannot answer just now.", "Wait a minute. " + _AGAIN),
     "internal": ("Something failed on our side.", _AGAIN + " If it happens again: " + _OPERATOR + "the log has it."),
     "session_missing": ("This page belongs to the browser that connected the shop, for an hour.", _AGAIN),

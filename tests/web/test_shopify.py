@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from shared import accounts, directory, integrations, queues, sources
+from shared.circuits import CIRCUIT_FAILURES
 from shared.clock import utc_now
 from shared.crypto import load_ring
 from shared.db.engine import transaction
@@ -289,6 +290,27 @@ def test_a_failed_exchange_leaves_nothing(place: Place, status: int, code: str) 
     response = place.back(browser, query)
     assert (response.status_code, place.code_of(response)) == (502, code)
     assert place.tokens() == [None]
+
+
+def test_a_host_that_failed_again_and_again_is_not_asked_by_the_console_either(place: Place) -> None:
+    def try_once() -> str:
+        browser = place.browser()
+        return place.code_of(place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))))
+
+    place.shopify.fail(500, times=CIRCUIT_FAILURES)
+    assert {try_once() for _ in range(CIRCUIT_FAILURES)} == {"exchange_failed"}
+    asked = len(place.shopify.answered)
+    assert (try_once(), len(place.shopify.answered)) == ("circuit_open", asked)
+    place.queue.delete(queues.circuit(urlsplit(place.shopify.url).netloc))  # its time is over
+    browser = place.browser()
+    assert place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))).status_code == 303
+
+
+def test_the_workers_see_what_the_console_counted(place: Place) -> None:
+    browser = place.browser()
+    place.shopify.fail(503)
+    place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser)))
+    assert place.queue.get(queues.circuit(urlsplit(place.shopify.url).netloc)) == b"1"
 
 
 @pytest.mark.parametrize(

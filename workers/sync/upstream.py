@@ -1,8 +1,8 @@
 """Calls to providers' APIs: through the one door out, tried again by what kind of failure it was, and logged.
 
 Comes in: a request. Comes out: a reply of 2xx, or `UpstreamFailed`, which says whether trying again later may help.
-Left behind: how often a host failed in a row, in Valkey, so that all workers leave a dead host alone together. A
-process that dies in the middle has perhaps been heard, so only what may be repeated is called with `repeatable`.
+Left behind: what `shared.circuits` counts, so that a dead host is left alone. A process that dies in the middle has
+perhaps been heard, so only what may be repeated is called with `repeatable`.
 
 | what happened                   | here and now          | later                        |
 |---------------------------------|-----------------------|------------------------------|
@@ -13,7 +13,6 @@ process that dies in the middle has perhaps been heard, so only what may be repe
 | another 4xx, refused by us      | no                    | no                           |
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,16 +21,15 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-import redis
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 from tenacity.wait import wait_random_exponential
 
-from shared import queues, valkey
+from shared import valkey
+from shared.circuits import CIRCUIT_SECONDS, CircuitOpen, guarded_call
 from shared.clock import parse_http_date, utc_now
 from shared.destinations.contract import Quota
-from shared.egress import networks_of
-from shared.egress.calls import Reply, call
+from shared.egress.calls import Reply
 from shared.errors import CrossdockError, EgressRefused
 from shared.settings import Settings
 from workers.quotas import Quotas
@@ -39,8 +37,6 @@ from workers.quotas import Quotas
 TRIES: Final = 3
 TRYING_SECONDS: Final = 20.0  # no try begins later than this after the first
 PATIENCE_SECONDS: Final = 5.0  # a longer wait is not sat out, but the work put off
-CIRCUIT_FAILURES: Final = 5
-CIRCUIT_SECONDS: Final = 60
 RETRY_AFTER_MAX_SECONDS: Final = 86_400.0
 SHUT_SECONDS: Final = 21_600.0
 _TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, 430)  # 430: Shopify's own
@@ -144,17 +140,15 @@ class Upstream:
         timeout_seconds: float | None = None,
         max_bytes: int | None = None,
     ) -> Reply:
-        """One try: the reply, whatever its status. The circuit is asked before, and told after.
+        """One try: the reply, whatever its status; none is made of a host whose circuit is open.
 
         Raises:
             UpstreamFailed: there was no reply.
         """
-        host = urlsplit(url).netloc
-        self._check_circuit(host)
-        reply: Reply | None = None
-        failure: UpstreamFailed | None = None
         try:
-            reply = call(
+            return guarded_call(
+                self._client,
+                self.settings,
                 method,
                 url,
                 what=what,
@@ -162,20 +156,15 @@ class Upstream:
                 body=body,
                 timeout_seconds=timeout_seconds or self.settings.upstream_timeout_seconds,
                 max_bytes=max_bytes or self.settings.upstream_max_bytes,
-                allow_http=self.settings.allow_http_destinations,
-                networks=networks_of(self.settings.allowed_networks()),
             )
-            failure = judge(reply)
+        except CircuitOpen as error:
+            raise UpstreamFailed("circuit_open", str(error), wait_seconds=CIRCUIT_SECONDS) from error
         except EgressRefused as error:
             passes = error.code == "host_unresolvable"
-            failure = UpstreamFailed(error.code, error.message, is_final=not passes, passes=passes)
+            raise UpstreamFailed(error.code, error.message, is_final=not passes, passes=passes) from error
         except requests.RequestException as error:
-            failure = UpstreamFailed("unreachable", f"{host} did not answer: {type(error).__name__}", passes=True)
-        self._count(host, is_down=failure is not None and failure.code in ("unreachable", "server_error"))
-        if reply is not None:
-            return reply
-        assert failure is not None  # noqa: S101  # there is a failure where there is no reply
-        raise failure
+            words = f"{urlsplit(url).netloc} did not answer: {type(error).__name__}"
+            raise UpstreamFailed("unreachable", words, passes=True) from error
 
     def _keep(self, pace: Pace) -> None:
         """Wait for a place in the window that all workers share."""
@@ -186,23 +175,6 @@ class Upstream:
                 words = f"{pace.api} is asked as often as it may be already"
                 raise UpstreamFailed("too_many_requests", words, wait_seconds=wait)
             self.sleep(wait)
-
-    def _check_circuit(self, host: str) -> None:
-        with contextlib.suppress(redis.RedisError):
-            failures = self._client.get(queues.circuit(host))
-            if int(failures or 0) >= CIRCUIT_FAILURES:
-                raise UpstreamFailed("circuit_open", f"{host} failed again and again", wait_seconds=CIRCUIT_SECONDS)
-
-    def _count(self, host: str, *, is_down: bool) -> None:
-        """Best effort: a Valkey that is down costs the circuit, nothing else."""
-        with contextlib.suppress(redis.RedisError):
-            if not is_down:
-                self._client.delete(queues.circuit(host))
-                return
-            with self._client.pipeline(transaction=True) as pipe:
-                pipe.incr(queues.circuit(host))
-                pipe.expire(queues.circuit(host), CIRCUIT_SECONDS)
-                pipe.execute()
 
 
 def judge(reply: Reply) -> UpstreamFailed | None:

@@ -11,6 +11,7 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from shared import queues
+from shared.circuits import CIRCUIT_FAILURES
 from shared.errors import SettingsInvalid
 from shared.ids import new_id
 from shared.settings import Settings, load
@@ -19,7 +20,7 @@ from shared.valkey import Client
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.privacy.erase import Step, erase
 from workers.sync.document_store import remove, write
-from workers.sync.upstream import CIRCUIT_FAILURES, Upstream, UpstreamFailed
+from workers.sync.upstream import Upstream, UpstreamFailed
 
 KEY = "AKIAEXAMPLE"
 

@@ -9,11 +9,12 @@ import redis
 import structlog
 
 from shared import queues, valkey
+from shared.circuits import CIRCUIT_FAILURES
 from shared.clock import utc_now
 from shared.destinations.contract import Quota
 from shared.settings import Settings
 from tests.doubles.served import Fault, Reply, Served
-from workers.sync.upstream import CIRCUIT_FAILURES, Pace, Upstream, UpstreamFailed
+from workers.sync.upstream import Pace, Upstream, UpstreamFailed
 
 SECRET = "shpat_never_in_a_log"
 
