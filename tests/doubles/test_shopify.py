@@ -4,7 +4,8 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +51,91 @@ def test_a_code_is_good_once_and_for_the_right_secret(shopify: Shopify) -> None:
     assert requests.post(url, json=form | {"client_secret": "no"}, timeout=5).status_code == 401
     assert requests.post(url, json=form, timeout=5).json()["access_token"] == shopify.shop().token
     assert requests.post(url, json=form, timeout=5).status_code == 400
+
+
+@dataclass
+class App:
+    """What the double is asked for tokens with, and the clock that they end by."""
+
+    shopify: Shopify
+    now: datetime = PLACED
+
+    def post(self, **form: str) -> requests.Response:
+        url = self.shopify.url.format(shop="acme.myshopify.com") + "/admin/oauth/access_token"
+        app = {"client_id": self.shopify.client_id, "client_secret": self.shopify.secret}
+        return requests.post(url, json=app | form, timeout=5)
+
+    def exchange(self, **more: str) -> dict[str, Any]:
+        code = self.shopify.callback_query("acme.myshopify.com", "s")["code"]
+        granted: dict[str, Any] = self.post(code=code, **more).json()
+        return granted
+
+    def renew(self, refresh_token: str) -> requests.Response:
+        return self.post(grant_type="refresh_token", refresh_token=refresh_token)
+
+    def status(self, token: str) -> int:
+        return ask(self.shopify, "{ shop { id } }", token=token).status_code
+
+
+@pytest.fixture
+def app(shopify: Shopify) -> App:
+    made = App(shopify)
+    shopify.clock = lambda: made.now
+    return made
+
+
+def test_a_token_ends_only_when_that_was_asked_for(app: App) -> None:
+    assert set(app.exchange()) == {"access_token", "scope"}
+    granted = app.exchange(expiring="1")
+    assert (granted["expires_in"], granted["refresh_token_expires_in"]) == (3600, 90 * 86_400)
+    app.now += timedelta(seconds=3599)
+    assert app.status(granted["access_token"]) == 200
+    app.now += timedelta(seconds=1)
+    assert app.status(granted["access_token"]) == 401
+
+
+def test_a_new_public_app_needs_tokens_that_end(app: App) -> None:
+    app.shopify.is_public_app = True
+    assert app.status(app.exchange()["access_token"]) == 403
+    assert app.status(app.exchange(expiring="1")["access_token"]) == 200
+
+
+def test_a_renewal_gives_another_pair_and_ends_the_one_before(app: App) -> None:
+    first = app.exchange(expiring="1")
+    second = app.renew(first["refresh_token"]).json()
+    assert not {first["access_token"], first["refresh_token"]} & {second["access_token"], second["refresh_token"]}
+    assert (app.status(first["access_token"]), app.status(second["access_token"])) == (401, 200)
+
+
+@pytest.mark.parametrize("is_forgiving", [True, False])
+def test_a_used_refresh_token_is_good_until_the_next_is_used_and_only_where_shopify_forgives(
+    app: App, *, is_forgiving: bool
+) -> None:
+    app.shopify.is_forgiving = is_forgiving
+    first = app.exchange(expiring="1")["refresh_token"]
+    second = app.renew(first).json()["refresh_token"]
+    again = app.renew(first)
+    assert again.status_code == (200 if is_forgiving else 400)
+    latest = again.json()["refresh_token"] if is_forgiving else second
+    assert app.renew(latest).status_code == 200
+    refused = app.renew(first)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+def test_an_unknown_refresh_token_one_that_has_ended_and_a_wrong_secret_renew_nothing(app: App) -> None:
+    refresh_token = app.exchange(expiring="1")["refresh_token"]
+    assert app.renew("shprt_of_another").json()["error"] == "invalid_grant"
+    refused = app.post(grant_type="refresh_token", refresh_token=refresh_token, client_secret="no")
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+    app.now += timedelta(days=90)
+    assert app.renew(refresh_token).json()["error"] == "invalid_grant"
+
+
+def test_an_app_that_was_thrown_out_has_nothing(app: App, shop: Shop) -> None:
+    granted = app.exchange(expiring="1")
+    shop.throw_out()
+    assert app.status(granted["access_token"]) == 401
+    assert app.renew(granted["refresh_token"]).status_code == 400
 
 
 def test_an_address_nobody_allowed_is_not_redirected_to(shopify: Shopify) -> None:

@@ -2,6 +2,7 @@
 
 It refuses what Shopify refuses: a wrong secret, a used code, a dead token, a page of more than 250, a query that costs
 too much, an address that is not https (unless `allow_http`), a topic there is none of. It can be made to fail.
+Tokens that end do so by `clock`.
 """
 
 from tests.doubles.shopify.server import Shopify

@@ -7,12 +7,15 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from flask import Flask, Response, redirect, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from shared.clock import utc_now
 from tests.doubles.shopify import graphql
 from tests.doubles.shopify.shop import Shop
 
@@ -33,10 +36,15 @@ class Shopify:
         client_id: str = "kettle-app",
         app_secret: str = "kettle-secret",  # noqa: S107
         allow_http: bool = True,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.client_id = client_id
         self.secret = app_secret
         self.allow_http = allow_http
+        self.clock = clock
+        self.is_public_app = False  # a new one, of which no token is taken that does not end
+        self.is_forgiving = False  # a refresh token whose answer was lost is taken again, as Shopify does since 2026-08
+        self.before_renewal: Callable[[], None] = lambda: None
         self.redirect_uris: set[str] = set()
         self.granted: tuple[str, ...] | None = None  # None: what was asked for
         self.shops: dict[str, Shop] = {}
@@ -105,15 +113,20 @@ class Shopify:
         if self.failures:
             status, headers = self.failures.popleft()
             return Response("{}", status, headers)
+        if request.mimetype != "application/json":
+            return {"error": "invalid_request"}, 415
         asked = request.get_json()
         known = self.shops.get(shop)
         if known is None or asked.get("client_id") != self.client_id or asked.get("client_secret") != self.secret:
             return {"error": "invalid_client"}, 401
+        if asked.get("grant_type") == "refresh_token":
+            self.before_renewal()
+            renewed = known.renew(asked.get("refresh_token"), self.clock(), forgiving=self.is_forgiving)
+            return renewed or ({"error": "invalid_grant", "error_description": "Not a refresh token"}, 400)
         if known.code is None or asked.get("code") != known.code:
             return {"error": "invalid_request", "error_description": "The code was not found or was already used"}, 400
         known.code = None
-        known.token = f"shpat_{secrets.token_hex(16)}"
-        return {"access_token": known.token, "scope": ",".join(known.scopes)}
+        return known.grant(self.clock(), expiring=asked.get("expiring") == "1")
 
     def _graphql(self, shop: str, version: str) -> Any:
         del version
@@ -121,8 +134,10 @@ class Shopify:
             status, headers = self.failures.popleft()
             return Response("{}", status, headers)
         known = self.shops.get(shop)
-        if known is None or known.token is None or request.headers.get("X-Shopify-Access-Token") != known.token:
+        if known is None or not known.takes(request.headers.get("X-Shopify-Access-Token"), self.clock()):
             return {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}, 401
+        if self.is_public_app and known.token_ends is None:
+            return {"errors": "[API] Non-expiring access tokens are no longer accepted for the Admin API."}, 403
         if request.mimetype != "application/json":
             return {"errors": "Unsupported Media Type"}, 415
         asked = json.loads(request.get_data())

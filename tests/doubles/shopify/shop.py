@@ -6,13 +6,18 @@ import hmac
 import http.client
 import itertools
 import json
+import secrets
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.doubles.shopify.order import Order
 
+# Source: shopify.dev, offline access tokens, read 2026-11.
+TOKEN_SECONDS = 3600
+REFRESH_SECONDS = 90 * 86_400
 PRIVACY = ("CUSTOMERS_DATA_REQUEST", "CUSTOMERS_REDACT", "SHOP_REDACT")
 SCOPE_OF = {
     "CUSTOMERS": "read_customers",
@@ -54,6 +59,11 @@ class Shop:
     allow_http: bool = False
     scopes: tuple[str, ...] = ()
     token: str | None = None
+    token_ends: datetime | None = None
+    refresh_token: str | None = None
+    refresh_ends: datetime | None = None
+    used: str | None = None  # the refresh token that the present one was given for
+    renewals: int = 0
     code: str | None = None
     bucket: Bucket = field(default_factory=Bucket)
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
@@ -68,6 +78,43 @@ class Shop:
     calls: list[str] = field(default_factory=list)  # the root fields, in order
     throttled: int = 0
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def grant(self, now: datetime, *, expiring: bool) -> dict[str, Any]:
+        """The shop's one token from now on; with what it takes to renew it, if it is to end."""
+        self.token = f"shpat_{secrets.token_hex(16)}"
+        self.token_ends = self.refresh_token = self.refresh_ends = self.used = None
+        granted = {"access_token": self.token, "scope": ",".join(self.scopes)}
+        if not expiring:
+            return granted
+        self.refresh_token = f"shprt_{secrets.token_hex(16)}"
+        self.token_ends = now + timedelta(seconds=TOKEN_SECONDS)
+        self.refresh_ends = now + timedelta(seconds=REFRESH_SECONDS)
+        return granted | {
+            "expires_in": TOKEN_SECONDS,
+            "refresh_token": self.refresh_token,
+            "refresh_token_expires_in": REFRESH_SECONDS,
+        }
+
+    def renew(self, given: object, now: datetime, *, forgiving: bool) -> dict[str, Any] | None:
+        """The next token for a refresh token; `None` for one that is unknown, has ended or was used.
+
+        A forgiving shop takes the used one again until the one that it gave for it is used.
+        """
+        known = {self.refresh_token} | ({self.used} if forgiving else set())
+        if given is None or given not in known or self.refresh_ends is None or self.refresh_ends <= now:
+            return None
+        self.renewals += 1
+        granted = self.grant(now, expiring=True)
+        self.used = str(given)
+        return granted
+
+    def throw_out(self) -> None:
+        """Uninstall the app: nothing that it has is good any more."""
+        self.token = self.token_ends = self.refresh_token = self.refresh_ends = self.used = None
+
+    def takes(self, token: str | None, now: datetime) -> bool:
+        """Whether this is the shop's token, and has not ended."""
+        return token is not None and token == self.token and (self.token_ends is None or now < self.token_ends)
 
     def number(self) -> int:
         """The next id."""
