@@ -14,9 +14,10 @@ import orjson
 from sqlalchemy import Connection, RowMapping, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from shared.clock import parse_instant
 from shared.crypto import KeyRing
 from shared.db.tables import integrations, sources
-from shared.errors import Conflict, NotFound, Unacceptable
+from shared.errors import Conflict, NotFound, SecretUndecipherable, Unacceptable
 from shared.ids import new_id
 
 STATES = ("active", "disabled")  # a disabled one's messages are refused as those of an unknown tenant
@@ -40,7 +41,10 @@ def create(
     detail: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> dict[str, Any]:
-    """The new integration; `has_credentials` stands for them. `external_id` is e.g. `acme.myshopify.com`.
+    """The new integration; `external_id` is e.g. `acme.myshopify.com`.
+
+    For its credentials stand `has_credentials` and `credentials_end_at`: when they end unless a worker renews them
+    before, or a person does; `None` where they do not.
 
     Raises:
         NotFound: the account has no such source.
@@ -75,20 +79,21 @@ def create(
     )
     if row is None:
         raise Conflict("integration_exists", f"The source has an integration {external_id.strip()!r} already.")
-    return _shown(row)
+    return _shown(row, ring)
 
 
-def get(connection: Connection, integration_id: UUID, *, account_id: UUID | None) -> dict[str, Any]:
+def get(connection: Connection, ring: KeyRing, integration_id: UUID, *, account_id: UUID | None) -> dict[str, Any]:
     """The integration; `account_id` None: whosever it is.
 
     Raises:
         NotFound: there is none of this id in the account.
     """
-    return _shown(_row(connection, integration_id, account_id=account_id))
+    return _shown(_row(connection, integration_id, account_id=account_id), ring)
 
 
 def list_integrations(
     connection: Connection,
+    ring: KeyRing,
     *,
     account_id: UUID | None,
     source_id: UUID | None = None,
@@ -103,7 +108,7 @@ def list_integrations(
         query = query.where(integrations.c.source_id == source_id)
     if before is not None:
         query = query.where(integrations.c.id < before)
-    return [_shown(row) for row in connection.execute(query).mappings()]
+    return [_shown(row, ring) for row in connection.execute(query).mappings()]
 
 
 def change(
@@ -130,7 +135,31 @@ def change(
     if "credentials" in values:
         values["credentials"] = _seal(ring, integration_id, values["credentials"])
     query = update(integrations).where(integrations.c.id == integration_id).values(**values, updated_at=now)
-    return _shown(connection.execute(query.returning(integrations)).mappings().one())
+    return _shown(connection.execute(query.returning(integrations)).mappings().one(), ring)
+
+
+def open_credentials(ring: KeyRing, integration_id: UUID, sealed: str | None) -> dict[str, Any]:
+    """An integration's credentials; none, where there are none that can be opened."""
+    try:
+        opened = orjson.loads(ring.decrypt(sealed, place=place(integration_id))) if sealed else {}
+    except SecretUndecipherable:
+        opened = {}
+    return dict(opened)
+
+
+def renew_credentials(
+    connection: Connection, ring: KeyRing, integration_id: UUID, credentials: Mapping[str, Any], *, as_read: str
+) -> bool:
+    """Whether these credentials took the place of those that were sealed as `as_read`.
+
+    They do not where a person has set others or the shop was let go since. `updated_at` stays: nobody changed anything.
+    """
+    query = (
+        update(integrations)
+        .where(integrations.c.id == integration_id, integrations.c.credentials == as_read)
+        .values(credentials=_seal(ring, integration_id, credentials))
+    )
+    return connection.execute(query).rowcount == 1
 
 
 def remove(connection: Connection, integration_id: UUID, *, account_id: UUID) -> None:
@@ -157,7 +186,12 @@ def _seal(ring: KeyRing, integration_id: UUID, credentials: Mapping[str, Any] | 
     return None if not credentials else ring.encrypt(orjson.dumps(dict(credentials)), place=place(integration_id))
 
 
-def _shown(row: RowMapping) -> dict[str, Any]:
+def _shown(row: RowMapping, ring: KeyRing) -> dict[str, Any]:
     shown = dict(row)
-    shown["has_credentials"] = shown.pop("credentials") is not None
-    return shown
+    sealed = shown.pop("credentials")
+    opened = open_credentials(ring, row["id"], sealed)
+    lasting = "refresh_token" if "refresh_token" in opened else "access_token"
+    return shown | {
+        "has_credentials": sealed is not None,
+        "credentials_end_at": parse_instant(opened.get(f"{lasting}_ends_at")),
+    }

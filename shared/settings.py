@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         pattern=r"^[a-z_]+(,[a-z_]+)*$",
         description="Comma separated scopes that a shop is asked for.",
     )
+    shopify_expiring_tokens: bool = Field(
+        True,
+        description="Ask a shop for a token of an hour and one to renew it with: every app may, and public apps must, "
+        "those made since April 2026 and from 2027 on all. Off: one that never ends. It counts for shops that connect "
+        "from then on.",
+    )
     shopify_api_version: str = Field(
         "2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$", description="Version of Shopify's API that is called."
     )
@@ -223,6 +229,10 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def console_address(self) -> str:
+        """The console as browsers see it, without a slash at the end."""
+        return (self.console_url or f"http://{self.console_host}:{self.console_port}").rstrip("/")
 
     def allowed_networks(self) -> list[str]:
         """The networks of `allowed_destination_cidrs`, each checked and normalised."""

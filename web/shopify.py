@@ -21,7 +21,6 @@ from shared import connections, integrations, logs, orders, queues, registration
 from shared.db.engine import transaction
 from shared.errors import Unacceptable
 from shared.ids import new_id
-from shared.settings import Settings
 from shared.shopify_shop import domain_of
 from shared.upstream_work import Kind
 from web import oauth_state, shopify_oauth, shopify_pages
@@ -99,7 +98,7 @@ def login(path: ShopPath, query: LoginQuery) -> Response | Redirect:
         source_id = connections.find_source(connection, provider=PROVIDER, tenant=shop, path=query.source)
     state = oauth_state.begin_round(context.client, oauth_state.Round(source_id, shop))
     there = shopify_oauth.authorize_url(
-        context.settings, shop, state=state, redirect_uri=f"{console_url(context.settings)}{AT}/callback"
+        context.settings, shop, state=state, redirect_uri=f"{context.settings.console_address()}{AT}/callback"
     )
     response = redirect(there, HTTPStatus.SEE_OTHER)
     _set_cookie(response, ROUND_COOKIE, state, seconds=oauth_state.ROUND_SECONDS)
@@ -123,7 +122,9 @@ def callback() -> Response | Redirect:
     shopify_oauth.check(parameters, source.secrets, now=now)
     if not parameters.get("code"):
         raise Unacceptable("code_missing", "The owner did not agree.", status=HTTPStatus.BAD_REQUEST)
-    token = shopify_oauth.exchange(settings, context.client, shop, code=parameters["code"], secret=source.secrets[0])
+    token = shopify_oauth.exchange(
+        settings, context.client, shop, code=parameters["code"], secret=source.secrets[0], now=now
+    )
     missing = token.missing(settings.shopify_scopes.split(","))
     with transaction(context.engine) as connection:
         row = connections.connect(
@@ -131,7 +132,7 @@ def callback() -> Response | Redirect:
             context.ring,
             source,
             tenant=shop,
-            credentials={"access_token": token.access_token},
+            credentials=token.grant.credentials(),
             detail={"scopes": list(token.scopes), "missingScopes": missing},
             work=(Kind.REGISTRATION, Kind.SYNC),
             actor=f"shop:{shop}",
@@ -157,7 +158,7 @@ def show_shop(path: ShopPath) -> Response | Redirect:
     if known is None:
         raise _no_session()
     with transaction(context.engine) as connection:
-        row = integrations.get(connection, known, account_id=None)
+        row = integrations.get(connection, context.ring, known, account_id=None)
         work = upstream_work.standing(connection, known)
         topics = registrations.list_registrations(connection, known)
     if row["external_id"] != shop or row["state"] != "active":
@@ -170,12 +171,6 @@ def show_shop(path: ShopPath) -> Response | Redirect:
         nonce=g.nonce,
     )
     return _page(page, HTTPStatus.OK)
-
-
-def console_url(settings: Settings) -> str:
-    """The console as browsers see it, without a slash at the end."""
-    own = f"http://{settings.console_host}:{settings.console_port}"
-    return (settings.console_url or own).rstrip("/")
 
 
 def _shop(name: str) -> str:

@@ -16,7 +16,6 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
-import orjson
 import requests
 
 from shared import valkey
@@ -24,6 +23,7 @@ from shared.circuits import CircuitOpen, guarded_call
 from shared.clock import parse_epoch
 from shared.errors import EgressRefused, Unacceptable
 from shared.settings import Settings
+from shared.shopify_grant import HEADERS, Grant, code_form, read_answer, read_grant, token_url
 from shared.shopify_shop import url_of
 
 TOLERANCE_SECONDS: Final = 600  # as long as the nonce lives; the clocks of the two sides may differ by less
@@ -36,7 +36,7 @@ _UNSIGNED: Final = ("hmac", "signature")
 class Token:
     """What a code was exchanged for."""
 
-    access_token: str
+    grant: Grant
     scopes: tuple[str, ...]  # granted, which may be fewer than asked for
 
     def missing(self, wanted: Iterable[str]) -> list[str]:
@@ -109,23 +109,22 @@ def check(parameters: Mapping[str, str], secrets: Sequence[bytes], *, now: datet
         raise Unacceptable("callback_expired", "The callback is too old.", status=401)
 
 
-def exchange(settings: Settings, client: valkey.Client, shop: str, *, code: str, secret: bytes) -> Token:
+def exchange(settings: Settings, client: valkey.Client, shop: str, *, code: str, secret: bytes, now: datetime) -> Token:
     """The token that `code` is good for, once; none is asked for while Shopify's circuit is open.
 
     Raises:
         Unacceptable: `exchange_refused` (the code is used or the secret wrong), `exchange_failed` (no answer), or
             `circuit_open` (not asked).
     """
-    form = {"client_id": settings.shopify_client_id, "client_secret": secret.decode(), "code": code}
     try:
         reply = guarded_call(
             client,
             settings,
             "POST",
-            f"{url_of(settings, shop)}/admin/oauth/access_token",
+            token_url(settings, shop),
             what="shopify.exchange",
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
-            body=orjson.dumps(form),
+            headers=HEADERS,
+            body=code_form(settings, code=code, secret=secret),
             timeout_seconds=EXCHANGE_SECONDS,
             max_bytes=EXCHANGE_BYTES,
         )
@@ -135,12 +134,9 @@ def exchange(settings: Settings, client: valkey.Client, shop: str, *, code: str,
         raise Unacceptable("exchange_failed", "Shopify did not answer.", status=502) from error
     if HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Unacceptable("exchange_refused", "Shopify did not accept the code.", status=502)
-    try:
-        found = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        found = None
-    token = found.get("access_token") if isinstance(found, dict) else None
-    if reply.status != HTTPStatus.OK or not isinstance(token, str) or not token:
+    answer = read_answer(reply.body)
+    grant = read_grant(answer, now=now) if reply.status == HTTPStatus.OK else None
+    if grant is None:
         raise Unacceptable("exchange_failed", "Shopify's answer had no token.", status=502)
-    scope = found.get("scope")
-    return Token(token, tuple(sorted(set(scope.split(","))) if isinstance(scope, str) and scope else ()))
+    scope = answer.get("scope")
+    return Token(grant, tuple(sorted(set(scope.split(","))) if isinstance(scope, str) and scope else ()))

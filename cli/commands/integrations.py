@@ -90,9 +90,9 @@ def list_command(
     with at_work() as station, station.transaction() as connection:
         account_id = options.an_account(connection, account_name)
         rows = integrations.list_integrations(
-            connection, account_id=account_id, source_id=source_id, before=before, limit=limit
+            connection, station.ring, account_id=account_id, source_id=source_id, before=before, limit=limit
         )
-    columns = ["id", "external_id", "state", "source_id", "account_id"]
+    columns = ["id", "external_id", "state", "credentials_end_at", "source_id", "account_id"]
     output.show_rows(rows, columns, as_json=as_json, empty="There is no integration yet.")
 
 
@@ -143,7 +143,7 @@ def upstream(integration_id: UUID, as_json: bool) -> None:
     crossdock integrations upstream 0195c1a2-7f00-7a11-8b22-c33d44e55f66
     """
     with at_work() as station, station.transaction() as connection:
-        integrations.get(connection, integration_id, account_id=None)
+        integrations.get(connection, station.ring, integration_id, account_id=None)
         work = upstream_work.standing(connection, integration_id)
         topics = registrations.list_registrations(connection, integration_id)
     if as_json:
@@ -162,7 +162,7 @@ def _ask(integration_id: UUID, kind: Kind, *, as_json: bool) -> None:
     """Have a kind of work done by a worker, and show how it stands."""
     with at_work() as station:
         with station.transaction() as connection:
-            row = integrations.get(connection, integration_id, account_id=None)
+            row = integrations.get(connection, station.ring, integration_id, account_id=None)
             upstream_work.ask_for(connection, row, kind, now=station.now())
             station.note(connection, f"integration.{kind}_asked", integration_id, account_id=row["account_id"])
             work = [one for one in upstream_work.standing(connection, integration_id) if one["kind"] == kind]

@@ -1,5 +1,7 @@
 """What a provider is to be asked, asked from the command line."""
 
+from pathlib import Path
+
 from tests.cli.conftest import Run, Told
 
 
@@ -14,6 +16,17 @@ def test_an_integrations_work_is_asked_for_and_shown(run: Run, told: Told) -> No
     assert [one["kind"] for one in shown["work"]] == ["registration", "sync", "trial"]
     assert shown["registrations"] == []
     assert "registration" in run("integrations", "upstream", integration).output
+
+
+def test_the_listing_says_when_a_shop_has_to_be_connected_again(run: Run, told: Told, tmp_path: Path) -> None:
+    told("accounts", "create", "acme")
+    source = told("sources", "add", "shopify", "--secret", "s")
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"access_token": "a", "refresh_token": "hush", "refresh_token_ends_at": "2027-01-30T10:00:00Z"}')
+    told("integrations", "add", source["id"], "acme.myshopify.com", "--credentials", keys)
+    listed = run("integrations", "list").output
+    assert "2027-01-30" in listed
+    assert "hush" not in listed
 
 
 def test_what_would_never_be_done_is_refused(run: Run, told: Told) -> None:

@@ -4,7 +4,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from werkzeug.test import TestResponse
 
 from shared import accounts, directory, integrations, queues, sources
 from shared.circuits import CIRCUIT_FAILURES
-from shared.clock import utc_now
+from shared.clock import to_json, utc_now
 from shared.crypto import load_ring
 from shared.db.engine import transaction
 from shared.errors import QueueUnavailable, Unacceptable
@@ -126,14 +126,37 @@ def test_a_shop_connects_and_its_token_is_sealed_and_its_work_is_due(place: Plac
         deeds = connection.execute(text("SELECT action, detail::text FROM audit_log")).all()
         listed = directory.snapshot(connection)
     opened = json.loads(load_ring(place.settings).decrypt(row["credentials"], place=f"integration:{row['id']}"))
-    assert opened == {"access_token": shop.token}
+    at = row["installed_at"]
+    assert shop.refresh_token is not None
+    assert opened == {
+        "access_token": shop.token,
+        "access_token_ends_at": to_json(at + timedelta(hours=1)),
+        "refresh_token": shop.refresh_token,
+        "refresh_token_ends_at": to_json(at + timedelta(days=90)),
+    }
     assert (row["state"], row["installed_at"] is not None) == ("active", True)
     assert row["detail"] == {"scopes": sorted(place.settings.shopify_scopes.split(",")), "missingScopes": []}
     assert sorted(map(tuple, work)) == [("registration", "waiting", True), ("sync", "waiting", True)]
     assert [deed.action for deed in deeds] == ["integration.connected"]
-    assert shop.token not in str(deeds) + str(listed) + str(done.headers) + place.get(browser, f"/shopify/{SHOP}").text
+    shown = str(deeds) + str(listed) + str(done.headers) + place.get(browser, f"/shopify/{SHOP}").text
+    assert shop.token not in shown
+    assert shop.refresh_token not in shown
     assert directory.is_published(listed, place.queue)
     assert place.queue.llen(queues.UPSTREAM_QUEUE) == 1
+
+
+def test_an_app_may_go_on_asking_for_a_token_that_does_not_end(place: Place) -> None:
+    context = place.app.extensions[EXTENSION]
+    settings = place.settings.model_copy(update={"shopify_expiring_tokens": False})
+    place.app.extensions[EXTENSION] = replace(context, settings=settings)
+    browser = place.browser()
+    assert place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))).status_code == 303
+    with transaction(place.engine) as connection:
+        row = connection.execute(text("SELECT * FROM integrations")).mappings().one()
+        [shown] = integrations.list_integrations(connection, context.ring, account_id=place.account)
+    opened = integrations.open_credentials(context.ring, row["id"], row["credentials"])
+    assert opened == {"access_token": place.shopify.shop(SHOP).token}
+    assert (shown["has_credentials"], shown["credentials_end_at"]) == (True, None)
 
 
 def test_the_cookies_are_httponly_secure_and_samesite(place: Place) -> None:

@@ -53,6 +53,9 @@ class Integration(Shape):
     external_id: str
     state: str
     has_credentials: bool
+    credentials_end_at: Instant | None = Field(
+        description="Then they end, unless a worker has renewed them before. Null: they do not end by themselves."
+    )
     detail: dict[str, Any]
     created_at: Instant
     updated_at: Instant
@@ -78,6 +81,7 @@ def list_integrations(query: IntegrationQuery) -> Response:
     with transaction(here().engine) as connection:
         rows = integrations.list_integrations(
             connection,
+            here().ring,
             account_id=scope().account_id,
             source_id=query.source_id,
             before=query.cursor,
@@ -105,7 +109,7 @@ def create_integration(body: CreateIntegration) -> Response:
 def get_integration(path: IdPath) -> Response:
     """Show an integration."""
     with transaction(here().engine) as connection:
-        row = integrations.get(connection, path.uuid(NOUN), account_id=scope().account_id)
+        row = integrations.get(connection, here().ring, path.uuid(NOUN), account_id=scope().account_id)
     return answer(IntegrationAnswer(integration=Integration.model_validate(row)))
 
 

@@ -83,14 +83,14 @@ def sync_integration(path: IdPath) -> Response:
 def show_upstream(path: IdPath) -> Response:
     """Show what is done and registered at an integration's provider."""
     with transaction(here().engine) as connection:
-        row = integrations.get(connection, path.uuid(NOUN), account_id=scope().account_id)
+        row = integrations.get(connection, here().ring, path.uuid(NOUN), account_id=scope().account_id)
         return _standing(connection, row, 200)
 
 
 def _ask(path: IdPath, kind: Kind) -> Response:
     context, now = here(), here().now()
     with transaction(context.engine) as connection:
-        row = integrations.get(connection, path.uuid(NOUN), account_id=scope().account_id)
+        row = integrations.get(connection, here().ring, path.uuid(NOUN), account_id=scope().account_id)
         upstream_work.ask_for(connection, row, kind, now=now)
         scope().note(connection, f"integration.{kind}_asked", row["id"], now=now)
         asked = _standing(connection, row, 202)

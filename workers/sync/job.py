@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, select
 
 from shared.connections import open_secrets
 from shared.crypto import KeyRing
 from shared.db.tables import integrations, sources
-from shared.errors import SecretUndecipherable
-from shared.integrations import place
+from shared.integrations import open_credentials
 from shared.settings import Settings
 from workers.context import Context
 from workers.sync.claims import Claim
@@ -102,18 +100,13 @@ def load(
     if row is None:
         return None
     source = dict(connection.execute(select(sources).where(sources.c.id == row["source_id"])).mappings().one())
-    try:
-        sealed = row["credentials"]
-        credentials = orjson.loads(ring.decrypt(sealed, place=place(row["id"]))) if sealed else {}
-    except SecretUndecipherable:
-        credentials = {}
     return Job(
         context=context,
         upstream=upstream,
         claim=claim,
         integration=dict(row),
         source=source,
-        credentials=credentials,
+        credentials=open_credentials(ring, row["id"], row["credentials"]),
         secrets=open_secrets(ring, source, now=now),
         now=now,
         is_over=is_over,

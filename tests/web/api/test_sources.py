@@ -90,8 +90,14 @@ def test_integrations_are_the_shops_that_the_ingress_lets_in(world: World) -> No
     disabled = world.caller().patch(path, {"state": "disabled"}).json["integration"]
     assert (disabled["state"], disabled["hasCredentials"]) == ("disabled", True)
     assert known(world)["shopify/acme"].tenants == frozenset()
+    assert disabled["credentialsEndAt"] is None
+    ends = {"access_token_ends_at": "2026-11-01T11:00:00Z", "refresh_token_ends_at": "2027-01-30T10:00:00Z"}
+    for renewal, end in (({}, "2026-11-01T11:00:00.000Z"), ({"refresh_token": "r"}, "2027-01-30T10:00:00.000Z")):
+        changed = world.caller().patch(path, {"credentials": {"access_token": "a", **ends, **renewal}})
+        assert changed.json["integration"]["credentialsEndAt"] == end
+        assert world.caller().get(path).json["integration"] == changed.json["integration"]
     forgotten = world.caller().patch(path, {"credentials": None}).json["integration"]
-    assert forgotten["hasCredentials"] is False
+    assert (forgotten["hasCredentials"], forgotten["credentialsEndAt"]) == (False, None)
     shown = [world.caller().get(where).text for where in (path, "/api/admin/integrations", "/api/admin/audit")]
     assert not any("shpat_hush" in text_ for text_ in shown)
     with world.engine.connect() as connection:
