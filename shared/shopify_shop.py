@@ -1,4 +1,7 @@
-"""A Shopify shop as an address: its domain, and where its pages and API are. Pure; nothing is left behind."""
+"""A Shopify shop as an address: its domain, where its pages and API are, and where it is connected.
+
+Pure; nothing is left behind.
+"""
 
 import re
 from typing import Final
@@ -23,6 +26,11 @@ def domain_of(name: str) -> str | None:
 def url_of(settings: Settings, domain: str) -> str:
     """Where the shop's pages and API are, without a slash at the end."""
     return settings.shopify_url.replace("{shop}", domain).rstrip("/")
+
+
+def login_url(settings: Settings, domain: str) -> str:
+    """Where the shop's owner connects it, and connects it again."""
+    return f"{settings.console_address()}/shopify/{domain}/login"
 
 
 def api_url(settings: Settings, domain: str) -> str:

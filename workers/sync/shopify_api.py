@@ -1,19 +1,23 @@
 """A shop's GraphQL API: one document at a time, never faster than the shop lets us.
 
-Comes in: a document and its variables. Comes out: its `data`. Nothing is left behind; a process that dies in the
-middle has perhaps been heard, and every document of ours may be repeated.
+Comes in: a document and its variables. Comes out: its `data`. Left behind: a new token, where the one there was came to
+its end. A process that dies in the middle has perhaps been heard, and every document of ours may be repeated.
 
 Source: shopify.dev, API limits and GraphQL Admin API status and error codes, read 2026-11.
 """
 
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 
+from shared.egress.calls import Reply
+from shared.shopify_grant import HEADERS
 from shared.shopify_shop import api_url
 from workers.sync.job import Job
+from workers.sync.shopify_token import ShopToken
 from workers.sync.upstream import PATIENCE_SECONDS, UpstreamFailed
 
 THROTTLED_TRIES: Final = 20
@@ -27,11 +31,8 @@ class ShopifyApi:
     def __init__(self, job: Job) -> None:
         self._upstream = job.upstream
         self._url = api_url(job.settings, job.tenant)
-        self._headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "X-Shopify-Access-Token": job.credential("access_token"),
-        }
+        self._token = ShopToken(job)
+        self._is_token_doubted = False  # a shop has refused it, and it was renewed for that once
         self._costs: dict[str, float] = {}  # what each document cost the last time
         self._available = 0.0
         self._restore_rate = 0.0  # 0: the shop has not said yet
@@ -47,7 +48,7 @@ class ShopifyApi:
         body = orjson.dumps({"query": document, "variables": dict(variables or {})})
         for _ in range(THROTTLED_TRIES):
             self._wait_for(self._costs.get(what, 0.0))
-            reply = self._upstream.call(f"shopify.{what}", "POST", self._url, headers=self._headers, body=body)
+            reply = self._call(what, body)
             answer = _object(reply.body)
             self._note(what, answer)
             errors = answer.get("errors")
@@ -59,6 +60,20 @@ class ShopifyApi:
             if not _is_throttled(errors):
                 raise _failure(errors)
         raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=_MOST_WAIT_SECONDS)
+
+    def _call(self, what: str, body: bytes) -> Reply:
+        """The reply; a token that the shop refuses is renewed, once a job."""
+        try:
+            return self._post(what, body, self._token.fresh())
+        except UpstreamFailed as failure:
+            if failure.status != HTTPStatus.UNAUTHORIZED or self._is_token_doubted or not self._token.is_renewable:
+                raise
+        self._is_token_doubted = True
+        return self._post(what, body, self._token.renewed())
+
+    def _post(self, what: str, body: bytes, token: str) -> Reply:
+        headers = {**HEADERS, "X-Shopify-Access-Token": token}
+        return self._upstream.call(f"shopify.{what}", "POST", self._url, headers=headers, body=body)
 
     def _note(self, what: str, answer: Mapping[str, Any]) -> None:
         cost = (answer.get("extensions") or {}).get("cost") or {}

@@ -18,10 +18,12 @@ from workers.inbound.uninstall import Uninstalled, uninstall
 from workers.sync.job import Job
 from workers.sync.shopify_api import ShopifyApi
 from workers.sync.shopify_shop import read_shop
+from workers.sync.shopify_token import REFUSED
 from workers.sync.upstream import UpstreamFailed
 
 # What a shop says, and what we say, when there is no token that it takes.
-_GONE: Final = ("denied", "credentials_missing")
+# Not `refresh_ended`: then the token came to its end by itself, and nobody knows.
+_GONE: Final = ("denied", "credentials_missing", REFUSED)
 
 
 def ask_installation(job: Job, domain: str, at: datetime) -> Callable[[Connection], Learned]:

@@ -49,11 +49,19 @@ class UpstreamFailed(CrossdockError):
     """Raised when a provider did not do what was asked.
 
     `code` is stable; `is_final` says that trying again changes nothing until a person does something; `wait_seconds`
-    is how long the provider wants to be left alone; `passes` says that a try within seconds may do.
+    is how long the provider wants to be left alone; `passes` says that a try within seconds may do; `status` is what
+    was answered, `None` where nothing was or it does not matter.
     """
 
     def __init__(
-        self, code: str, message: str, *, is_final: bool = False, wait_seconds: float = 0.0, passes: bool = False
+        self,
+        code: str,
+        message: str,
+        *,
+        is_final: bool = False,
+        wait_seconds: float = 0.0,
+        passes: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -61,6 +69,7 @@ class UpstreamFailed(CrossdockError):
         self.is_final = is_final
         self.wait_seconds = wait_seconds
         self.passes = passes
+        self.status = status
 
     @property
     def is_for_later(self) -> bool:
@@ -93,6 +102,10 @@ class Upstream:
         self._client = client
         self._clock = clock
         self._quotas = Quotas(client)
+
+    def now(self) -> datetime:
+        """The present instant; a job's own is that of its beginning."""
+        return self._clock()
 
     def call(
         self,
@@ -187,7 +200,7 @@ def judge(reply: Reply) -> UpstreamFailed | None:
         wait = retry_after(reply)
         return UpstreamFailed("too_many_requests", words, wait_seconds=wait, passes=wait <= PATIENCE_SECONDS)
     if status in _DENIED:
-        return UpstreamFailed("denied", f"{words}: it does not accept the token", is_final=True)
+        return UpstreamFailed("denied", f"{words}: it does not accept the token", is_final=True, status=status)
     if status in _SHUT:
         return UpstreamFailed("account_shut", f"{words}: the account there is shut", wait_seconds=SHUT_SECONDS)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

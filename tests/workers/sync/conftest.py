@@ -47,7 +47,7 @@ class Rig:
 
     def run(self) -> dict[str, int]:
         """One order's work."""
-        upstream = Upstream(self.context.settings, self.context.client, sleep=self.slept.append)
+        upstream = Upstream(self.context.settings, self.context.client, sleep=self.slept.append, clock=lambda: self.now)
         return work(self.context, clock=lambda: self.now, upstream=upstream)
 
     def do(self, kind: Kind) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from shared import integrations
+from shared.db.engine import transaction
+from shared.shopify_grant import read_grant
 from shared.upstream_work import Kind
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
@@ -70,6 +73,45 @@ def test_a_shop_that_does_not_take_it_is_let_go(shop: Rig) -> None:
     assert "integration.uninstalled" in alerts(shop)
     [entry] = shop.rows("SELECT reason FROM audit_log WHERE action = 'integration.uninstalled'")
     assert entry["reason"] == "the shop does not take the token"
+
+
+def expire(rig: Rig, **by: float) -> None:
+    """The shop's token is one that ends, and has."""
+    rig.set(shopify_client_id=rig.shopify.client_id)
+    rig.shopify.clock = lambda: rig.now
+    grant = read_grant(rig.shop.grant(rig.now, expiring=True), now=rig.now)
+    assert grant is not None
+    changes = {"credentials": grant.credentials()}
+    with transaction(rig.context.engine) as connection:
+        integrations.change(
+            connection, rig.context.ring, rig.integration, account_id=rig.account, changes=changes, now=rig.now
+        )
+    rig.forward(**by)
+
+
+def test_a_shop_that_renews_the_token_stays(shop: Rig) -> None:
+    expire(shop, hours=2)
+    replay(shop)
+    assert ask(shop)["state"] == "done"
+    assert (integration(shop), alerts(shop)) == (("active", True), ["integration.doubted"])
+
+
+def test_a_shop_that_does_not_renew_it_is_let_go(shop: Rig) -> None:
+    expire(shop, hours=2)
+    tell(shop, "shop/update", BODY)
+    shop.shop.throw_out()
+    tell(shop, "app/uninstalled", BODY)
+    ask(shop)
+    assert integration(shop) == ("uninstalled", False)
+
+
+def test_a_token_that_ended_by_itself_proves_nothing_and_nothing_is_erased(shop: Rig) -> None:
+    expire(shop, days=91)
+    tell(shop, "shop/redact", REDACT)
+    assert ask(shop)["error_code"] == "refresh_ended"
+    assert integration(shop) == ("active", True)
+    assert alerts(shop) == ["registration.failing", "inquiry.failing"]
+    assert run(shop.context, now=shop.now)["erasures"] == 0
 
 
 def test_a_shop_that_cannot_be_reached_is_asked_again_and_stays_until_then(shop: Rig) -> None:
