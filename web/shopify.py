@@ -134,7 +134,8 @@ def callback() -> Response | Redirect:
             tenant=shop,
             credentials=token.grant.credentials(),
             detail={"scopes": list(token.scopes), "missingScopes": missing},
-            work=(Kind.REGISTRATION, Kind.SYNC),
+            # What messages left open as well: while there was no token that is good, nobody could be asked.
+            work=(Kind.REGISTRATION, Kind.SYNC, Kind.INQUIRY),
             actor=f"shop:{shop}",
             now=now,
         )

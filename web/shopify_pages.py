@@ -86,7 +86,12 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = {
     "internal": ("Something failed on our side.", _AGAIN + " If it happens again: " + _OPERATOR + "the log has it."),
     "session_missing": ("This page belongs to the browser that connected the shop, for an hour.", _AGAIN),
 }
-_KINDS: Final = {"registration": "Webhooks registered", "trial": "Webhook test", "sync": "Products read"}
+_KINDS: Final = {
+    "registration": "Webhooks registered",
+    "trial": "Webhook test",
+    "sync": "Products read",
+    "inquiry": "What was left open asked for",
+}
 _UNKNOWN: Final = ("That did not work.", _AGAIN)
 
 

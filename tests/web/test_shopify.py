@@ -136,7 +136,7 @@ def test_a_shop_connects_and_its_token_is_sealed_and_its_work_is_due(place: Plac
     }
     assert (row["state"], row["installed_at"] is not None) == ("active", True)
     assert row["detail"] == {"scopes": sorted(place.settings.shopify_scopes.split(",")), "missingScopes": []}
-    assert sorted(map(tuple, work)) == [("registration", "waiting", True), ("sync", "waiting", True)]
+    assert sorted(map(tuple, work)) == [(kind, "waiting", True) for kind in ("inquiry", "registration", "sync")]
     assert [deed.action for deed in deeds] == ["integration.connected"]
     shown = str(deeds) + str(listed) + str(done.headers) + place.get(browser, f"/shopify/{SHOP}").text
     assert shop.token not in shown

@@ -114,6 +114,17 @@ def test_a_token_that_ended_by_itself_proves_nothing_and_nothing_is_erased(shop:
     assert run(shop.context, now=shop.now)["erasures"] == 0
 
 
+def test_what_nobody_could_ask_is_asked_when_the_shop_is_connected_again(shop: Rig) -> None:
+    expire(shop, days=91)
+    tell(shop, "shop/redact", REDACT)
+    assert ask(shop)["error_code"] == "refresh_ended"
+    expire(shop)
+    shop.execute("UPDATE integrations SET installed_at = :at", at=shop.now)
+    assert shop.do(Kind.INQUIRY)["state"] == "done"
+    assert "inquiry.failing" not in alerts(shop)
+    assert [row["state"] for row in shop.rows("SELECT state FROM erasures")] == ["refused"]
+
+
 def test_a_shop_that_cannot_be_reached_is_asked_again_and_stays_until_then(shop: Rig) -> None:
     replay(shop)
     shop.shopify.fail(500, times=3)
