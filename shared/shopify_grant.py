@@ -7,7 +7,7 @@ Source: shopify.dev, offline access tokens and authorization code grant, read 20
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,11 +23,12 @@ _MOST_SECONDS: Final = 10 * 365 * 86_400  # a longer life is no instant that we 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token and what becomes of it."""
+    """A token and what becomes of it. Its repr has neither token, wherever that may be written."""
 
-    access_token: str
+    access_token: str = field(repr=False)
     access_ends_at: datetime | None = None  # None: never, or Shopify did not say
-    refresh_token: str | None = None  # None: the token does not end, or a person has to connect again
+    # None: the token does not end, or a person has to connect again.
+    refresh_token: str | None = field(default=None, repr=False)
     refresh_ends_at: datetime | None = None
     is_refused: bool = False  # Shopify would not take the refresh token, so it is kept no more
 

@@ -15,8 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from workers.sync.upstream import UpstreamFailed
 
-# Longer than the one call that it is held for (`upstream_timeout_seconds` is 20 at most); with that call and the time
-# of an order it still ends before a task does.
+# As long as the one call that it is held for may take: `upstream_timeout_seconds` is 20 at most.
 WAIT_SECONDS: Final = 20
 _NAMESPACE: Final = 0x746F6B65  # "toke": the first key of the pair, apart from every other advisory lock
 _LIMIT: Final = text("SELECT set_config('lock_timeout', :limit, true)")

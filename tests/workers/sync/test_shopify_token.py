@@ -23,7 +23,10 @@ from workers.sync.shopify_token import ShopToken
 from workers.sync.upstream import Upstream
 
 LOGIN = "https://console.example.com/shopify/acme.myshopify.com/login"
-WAITERS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+WAITERS = text("""
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+WHERE l.locktype = 'advisory' AND NOT l.granted
+""")
 
 
 class Died(BaseException):
@@ -312,8 +315,9 @@ def test_a_shop_that_is_let_go_meanwhile_has_nothing_kept_of_it(shop: Rig) -> No
 
 def test_the_refused_and_the_kept_are_read_back_as_they_were(shop: Rig) -> None:
     for grant in (
-        Grant("a"),
-        Grant("a", shop.now.replace(microsecond=0), is_refused=True),
-        Grant("a", shop.now.replace(microsecond=0), "r", shop.now.replace(microsecond=5000)),
+        Grant("secret a"),
+        Grant("secret a", shop.now.replace(microsecond=0), is_refused=True),
+        Grant("secret a", shop.now.replace(microsecond=0), "secret r", shop.now.replace(microsecond=5000)),
     ):
         assert grant_of(json.loads(json.dumps(grant.credentials()))) == grant
+        assert "secret" not in repr(grant)
