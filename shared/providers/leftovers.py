@@ -1,36 +1,56 @@
-"""What a provider says in a line, an address or the like and we have no field for: kept in its own words, up to a size.
+"""What a provider says and we have no field for: kept in its own words, up to a size.
 
-Comes in: the object and the names in it that have a field of ours. Comes out: the rest, for its `attributes`. Pure;
-nothing is left behind.
+Comes in: an object and the names in it that have a field of ours. Comes out: the rest, for its `attributes`; what there
+is no room for is named. Pure; a process that dies in the middle leaves nothing.
 """
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
+
+import orjson
 
 from shared.providers import reading
 from shared.providers.contract import JSON
 
-# An order has hundreds of lines, and each event of it and each row of its history holds them all.
-CHARACTERS_MAX: Final = 4_000
+# Of JSON. An order has hundreds of lines, and each event of it and each row of its history holds them all.
+ITEM_BYTES: Final = 4_000
 LEFT_OUT: Final = "left_out"  # the names of what there was no room for; the message itself has it
 NAMES_MAX: Final = 20
 NAME_CHARACTERS: Final = 64
 
 
 def of(given: Mapping[str, Any], mapped: Collection[str]) -> dict[str, JSON]:
-    """The fields that are not `mapped`, with ids as text; those that come first, where there are too many.
+    """The fields of a line, an address or the like that are not `mapped`, with ids as text, as far as they fit.
 
     Raises:
         PayloadUnexpected: it nests deeper than any provider's does.
     """
-    whole = reading.rest(given, mapped)
-    if not whole or len(str(whole)) <= CHARACTERS_MAX:
-        return whole
-    kept: dict[str, JSON] = {}
-    room = CHARACTERS_MAX
-    for name, item in whole.items():
-        if (size := len(name) + len(str(item))) <= room:
-            kept[name] = item
-            room -= size
-    names = [name[:NAME_CHARACTERS] for name in whole if name not in kept]
-    return kept | {LEFT_OUT: names[:NAMES_MAX]}
+    return within(ITEM_BYTES, reading.rest(given, mapped))
+
+
+def within(most: int, rest: dict[str, JSON]) -> dict[str, JSON]:
+    """As much of it as fits in `most` bytes, the longest left out first and of equals the last; of that the names."""
+    if not rest or (taken := size(rest)) <= most:
+        return rest
+    sizes = {name: size(name) + size(item) + len(":,") for name, item in rest.items()}
+    taken += size({LEFT_OUT: []})
+    left_out: list[str] = []
+    shortest_first = sorted(rest, key=sizes.__getitem__)
+    while taken > most and shortest_first:
+        name = shortest_first.pop()
+        taken -= sizes.pop(name)
+        left_out.append(name[:NAME_CHARACTERS])
+        if len(left_out) <= NAMES_MAX:
+            taken += size(left_out[-1]) + len(",")
+    if taken > most:
+        return {}  # not even for the names
+    return {name: rest[name] for name in rest if name in sizes} | {LEFT_OUT: sorted(left_out[:NAMES_MAX])}
+
+
+def size(value: JSON) -> int:
+    """Of the value as JSON, in bytes."""
+    try:
+        return len(orjson.dumps(value))
+    except orjson.JSONEncodeError:  # a lone surrogate, which is mended before anything is stored
+        return len(json.dumps(value))

@@ -4,15 +4,11 @@ Comes in: the parsed items and the names that are read elsewhere. Comes out: the
 an order has up to 250 lines, and is told with all of them, twice where they changed. Pure.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
-from shared.providers import reading
+from shared.providers import leftovers, reading
 from shared.providers.contract import JSON
-from shared.providers.leftovers import LEFT_OUT  # the names of what was too long
 
 # What the rests of one list may take together; a line's is some 300 bytes, but what a customer writes on it has no end.
 LIST_BYTES: Final = 256_000
@@ -30,9 +26,9 @@ def of_items(items: Sequence[Mapping[str, Any]], without: frozenset[str]) -> lis
         PayloadUnexpected: it nests deeper than any provider's does.
     """
     found = [of_item(item, without) for item in items]
-    if _size(found) <= LIST_BYTES:
+    if leftovers.size(found) <= LIST_BYTES:
         return found
-    return [_within(LIST_BYTES // len(found), rest) for rest in found]
+    return [leftovers.within(LIST_BYTES // len(found), rest) for rest in found]
 
 
 def of_item(item: Mapping[str, Any], without: frozenset[str]) -> dict[str, JSON]:
@@ -68,23 +64,3 @@ def _seen(both: Mapping[str, Any]) -> dict[str, JSON]:
     return {
         side: reading.with_text_ids(money) for side, money in both.items() if side != "shop_money" and money != ours
     }
-
-
-def _within(most: int, rest: dict[str, JSON]) -> dict[str, JSON]:
-    """As much of it as fits, the longest left out first."""
-    kept, left_out = dict(rest), list[str]()
-    for name in sorted(rest, key=lambda name: _size(rest[name]), reverse=True):
-        if _size(kept) <= most:
-            break
-        del kept[name]
-        left_out.append(name)
-        kept[LEFT_OUT] = sorted(left_out)
-    return kept if _size(kept) <= most else {}
-
-
-def _size(value: JSON) -> int:
-    """Of the value as JSON, in bytes."""
-    try:
-        return len(orjson.dumps(value))
-    except orjson.JSONEncodeError:  # a lone surrogate, which is mended before anything is stored
-        return len(json.dumps(value))
