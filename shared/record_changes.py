@@ -1,4 +1,4 @@
-"""What a provider says of a record, checked: only our fields, each of its form.
+"""What a provider says of a record, checked: only our fields, each of its form, and no more beside them than fits.
 
 Comes in: a `Change` of a transform. Comes out: a change whose fields can be merged and stored as they are. Pure; a
 process that dies in the middle leaves nothing.
@@ -15,6 +15,7 @@ import orjson
 from shared.errors import PayloadUnexpected
 from shared.forms import Check, check_of, time, whole
 from shared.payload import clean_text, scrub
+from shared.providers import leftovers
 from shared.providers.contract import Change
 from shared.record_kinds import KINDS, USER, RecordKind
 
@@ -91,6 +92,8 @@ def _storable(fields: dict[str, Any]) -> dict[str, Any]:
         written = orjson.dumps([[[[[fields]]]]])  # as deep as the envelope will hold them
     except TypeError as error:
         raise PayloadUnexpected(f"its fields cannot be written as JSON: {error}") from error
+    if len(written) > leftovers.RECORD_BYTES and "attributes" in fields:
+        fields = fields | {"attributes": leftovers.of_record(fields["attributes"])}
     if b"\\u0000" not in written:
         return fields
     cleaned: dict[str, Any] = scrub(fields)

@@ -15,6 +15,8 @@ from shared.providers.contract import JSON
 
 # Of JSON. An order has hundreds of lines, and each event of it and each row of its history holds them all.
 ITEM_BYTES: Final = 4_000
+# Of what one message says of a record itself: a product with a long description and 250 pictures has half of it.
+RECORD_BYTES: Final = 256_000
 LEFT_OUT: Final = "left_out"  # the names of what there was no room for; the message itself has it
 NAMES_MAX: Final = 20
 NAME_CHARACTERS: Final = 64
@@ -27,6 +29,23 @@ def of(given: Mapping[str, Any], mapped: Collection[str]) -> dict[str, JSON]:
         PayloadUnexpected: it nests deeper than any provider's does.
     """
     return within(ITEM_BYTES, reading.rest(given, mapped))
+
+
+def of_record(said: dict[str, JSON]) -> dict[str, JSON]:
+    """What a message says beside a record's fields, as far as it fits; null where not, lest what was said before stays.
+
+    It is a record's attributes as a change has them, where null takes a name away.
+    """
+    kept = within(RECORD_BYTES, said)
+    return kept if kept is said else {**dict.fromkeys(said), **kept}
+
+
+def still_left_out(names: JSON, said: Mapping[str, JSON]) -> JSON:
+    """Of the names that there was no room for those of which nothing was said since; null when that is none."""
+    if not isinstance(names, list):
+        return names  # a provider's own word
+    told = {name[:NAME_CHARACTERS] for name in said}
+    return [name for name in names if not (isinstance(name, str) and name in told)] or None
 
 
 def within(most: int, rest: dict[str, JSON]) -> dict[str, JSON]:

@@ -34,6 +34,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from shared.clock import parse_instant, to_json
 from shared.ids import new_id
+from shared.providers.leftovers import LEFT_OUT, still_left_out
 from shared.record_changes import RecordChange
 from shared.record_kinds import REST_OF_ITEM
 from workers.inbound import shipped_orders
@@ -234,6 +235,8 @@ _OPS: Final = {"upsert": _upsert, "delete": _delete, "count": _count, "adjust": 
 def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:
     if column in change.kind.merged:
         merged = {**row[column], **value}
+        if LEFT_OUT in row[column] and LEFT_OUT not in value:
+            merged[LEFT_OUT] = still_left_out(row[column][LEFT_OUT], value)
         return {name: item for name, item in merged.items() if item is not None}
     if column == "tags" and change.kind.has_tag_objects:
         return _merged_tags(row["tags"], value, change)
