@@ -18,6 +18,7 @@ from shared.payload import clean_text, scrub
 from shared.providers import leftovers
 from shared.providers.contract import Change
 from shared.record_kinds import KINDS, USER, RecordKind
+from shared.record_shapes import shapes_of
 
 ID_CHARACTERS = 255  # an index entry holds 2,700 bytes; what is longer than this is no id
 INTERACTION: Final = "interaction"
@@ -83,21 +84,32 @@ def record_change(change: Change, *, account_id: UUID, provider: str, tenant: st
         once = str(told["key"])
         told = {name: value for name, value in told.items() if name != "key"}
     fields = {name: _check(kind, checks, name, value) for name, value in told.items()}
-    return RecordChange(kind, key, change.op, version, _storable(fields), once, change.part, change.guesses)
+    return RecordChange(kind, key, change.op, version, _storable(kind, fields), once, change.part, change.guesses)
 
 
-def _storable(fields: dict[str, Any]) -> dict[str, Any]:
+def _storable(kind: RecordKind, fields: dict[str, Any]) -> dict[str, Any]:
     """The fields as they can be written down: tried here, where one message fails, and not a whole batch."""
     try:
         written = orjson.dumps([[[[[fields]]]]])  # as deep as the envelope will hold them
     except TypeError as error:
         raise PayloadUnexpected(f"its fields cannot be written as JSON: {error}") from error
-    if len(written) > leftovers.RECORD_BYTES and "attributes" in fields:
-        fields = fields | {"attributes": leftovers.of_record(fields["attributes"])}
+    if len(written) > leftovers.RECORD_BYTES:
+        fields = _within_bounds(kind, fields)
     if b"\\u0000" not in written:
         return fields
     cleaned: dict[str, Any] = scrub(fields)
     return cleaned
+
+
+def _within_bounds(kind: RecordKind, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with no more of what has none than there is room for."""
+    found = dict(fields)
+    for name in shapes_of(kind.name).keys() & fields.keys():
+        value = fields[name]
+        found[name] = leftovers.of_items(value) if isinstance(value, list) else value and leftovers.of_item(value)
+    if "attributes" in fields:
+        found["attributes"] = leftovers.of_record(fields["attributes"])
+    return found
 
 
 def _check(kind: RecordKind, checks: Mapping[str, Check], name: str, value: Any) -> Any:

@@ -1,7 +1,8 @@
 """What a provider says and we have no field for: kept in its own words, up to a size.
 
-Comes in: an object and the names in it that have a field of ours. Comes out: the rest, for its `attributes`; what there
-is no room for is named. Pure; a process that dies in the middle leaves nothing.
+Comes in: an object and the names in it that have a field of ours, or a record's fields as a transform has them. Comes
+out: the rest, for its `attributes`; what there is no room for is named. Pure; a process that dies in the middle leaves
+nothing.
 """
 
 import json
@@ -15,7 +16,8 @@ from shared.providers.contract import JSON
 
 # Of JSON. An order has hundreds of lines, and each event of it and each row of its history holds them all.
 ITEM_BYTES: Final = 4_000
-# Of what one message says of a record itself: a product with a long description and 250 pictures has half of it.
+# Of what one message says of a record itself: a product with a long description and 250 pictures has half of it. So it
+# is of the items of one list together: a line has some 300 bytes, but what a customer writes on it has no end.
 RECORD_BYTES: Final = 256_000
 LEFT_OUT: Final = "left_out"  # the names of what there was no room for; the message itself has it
 NAMES_MAX: Final = 20
@@ -38,6 +40,18 @@ def of_record(said: dict[str, JSON]) -> dict[str, JSON]:
     """
     kept = within(RECORD_BYTES, said)
     return kept if kept is said else {**dict.fromkeys(said), **kept}
+
+
+def of_items(items: list[dict[str, JSON]]) -> list[dict[str, JSON]]:
+    """The items of a list with as much under their attributes as fits; where it does not, each has its share."""
+    if size([item.get("attributes") for item in items]) <= RECORD_BYTES:
+        return items
+    return [of_item(item, RECORD_BYTES // len(items)) for item in items]
+
+
+def of_item(item: dict[str, JSON], most: int = RECORD_BYTES) -> dict[str, JSON]:
+    """An item, or an address, with no more than `most` bytes under its attributes."""
+    return {**item, "attributes": within(most, item["attributes"])} if item.get("attributes") else item
 
 
 def still_left_out(names: JSON, said: Mapping[str, JSON]) -> JSON:

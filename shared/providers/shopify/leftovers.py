@@ -1,34 +1,18 @@
-"""What the items of a list say beside what has a field of ours: the lines of an order, variants, an address.
+"""What an item says beside what has a field of ours: a line of an order, a variant, an address.
 
-Comes in: the parsed items and the names that are read elsewhere. Comes out: the rest of each, ids as text, and short:
-an order has up to 250 lines, and is told with all of them, twice where they changed. Pure.
+Comes in: the parsed item and the names that are read elsewhere. Comes out: the rest of it, ids as text, and short: an
+order has up to 250 lines, and is told with all of them, twice where they changed. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from shared.providers import leftovers, reading
+from shared.providers import reading
 from shared.providers.contract import JSON
 
-# What the rests of one list may take together; a line's is some 300 bytes, but what a customer writes on it has no end.
-LIST_BYTES: Final = 256_000
 _NOTHING: Final[frozenset[str]] = frozenset()
 _NUMBER: Final = (int, float)
 _PLAIN: Final = (str, bool, float)
-
-
-def of_items(items: Sequence[Mapping[str, Any]], without: frozenset[str]) -> list[dict[str, JSON]]:
-    """The rest of each item, in their order, as `of_item` has it.
-
-    Where they are too long together, each has its share, and of what is longest in it the name alone.
-
-    Raises:
-        PayloadUnexpected: it nests deeper than any provider's does.
-    """
-    found = [of_item(item, without) for item in items]
-    if leftovers.size(found) <= LIST_BYTES:
-        return found
-    return [leftovers.within(LIST_BYTES // len(found), rest) for rest in found]
 
 
 def of_item(item: Mapping[str, Any], without: frozenset[str]) -> dict[str, JSON]:

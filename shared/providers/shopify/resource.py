@@ -103,8 +103,8 @@ def items(body: Body, name: str, read: Callable[[Body], dict[str, JSON]], mapped
     """The objects of a list as `read` has them, the rest of each but for the names in `mapped` under its attributes."""
     given = objects(body, name)
     found = [read(item) for item in given]
-    for item, rest in zip(found, leftovers.of_items(given, mapped), strict=True):
-        item["attributes"] = rest
+    for ours, theirs in zip(found, given, strict=True):
+        ours["attributes"] = leftovers.of_item(theirs, mapped)
     return found
 
 

@@ -71,20 +71,37 @@ def hear(dock: Dock, *changes: dict[str, Any]) -> Inbound:
     return message
 
 
-def attributes(kind: str, **told: Any) -> dict[str, Any]:
-    """Of a record of this kind, as a message that tells these may change them."""
-    change = Change(kind, "upsert", "1", NOW, {"attributes": told})
-    checked = record_change(change, account_id=uuid4(), provider="x", tenant="", version=NOW)
-    found: dict[str, Any] = checked.fields["attributes"]
-    return found
+def checked(kind: str, name: str, told: Any) -> Any:
+    """The field of a record of this kind, as a message that tells it so may change it."""
+    change = Change(kind, "upsert", "1", NOW, {name: told})
+    return record_change(change, account_id=uuid4(), provider="x", tenant="", version=NOW).fields[name]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_message_says_of_a_record_beside_its_fields_has_an_end(kind: str) -> None:
     much = "x" * (RECORD_BYTES // 2)
-    assert attributes(kind, first=much, second=1) == {"first": much, "second": 1}
-    told = attributes(kind, first=much, second=1, third=much + "x")
-    assert told == {"first": much, "second": 1, "third": None, "left_out": ["third"]}
+    said = {"first": much, "second": 1}
+    assert checked(kind, "attributes", said) == said
+    assert checked(kind, "attributes", said | {"third": much + "x"}) == said | {"third": None, "left_out": ["third"]}
+
+
+LISTS = [(kind.name, name) for kind in KINDS.values() for name in sorted(kind.lists)]
+
+
+@pytest.mark.parametrize(("kind", "name"), LISTS)
+def test_what_the_items_of_a_list_say_beside_their_fields_has_an_end_together(kind: str, name: str) -> None:
+    items = [{"id": f"{n}", "attributes": {"note": "x" * 1_000, "colour": "red"}} for n in range(240)]
+    assert checked(kind, name, items) == items
+    more = [*items, *items, {"id": "x"}, {"id": "y", "attributes": {}}]
+    short = {"colour": "red", "left_out": ["note"]}
+    assert checked(kind, name, more) == [{**item, "attributes": short} for item in more[:-2]] + more[-2:]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("user", "address"), ("order", "billing_address")])
+def test_what_an_address_says_beside_its_fields_has_an_end(kind: str, name: str) -> None:
+    given = {"city": "Gent", "attributes": {"floor": "2", "note": "x" * RECORD_BYTES}}
+    assert checked(kind, name, given) == {"city": "Gent", "attributes": {"floor": "2", "left_out": ["note"]}}
+    assert checked(kind, name, None) is None
 
 
 def test_what_is_left_out_is_named_until_it_is_told_again_and_nothing_old_stands_in_its_place(dock: Dock) -> None:
