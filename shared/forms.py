@@ -77,6 +77,8 @@ def _number(value: Any) -> float | None:
 
 
 def _object(value: Any) -> dict[str, Any]:
+    if type(value) is dict:  # as all that is read from JSON; nobody writes to what a change says, so it is not copied
+        return value
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -172,14 +174,16 @@ def _shaped(shape: Shape) -> Check:
     checks = {name: CHECKS[form] for name, form in shape.keys.items()}
 
     def check(value: Any) -> dict[str, Any]:
-        found = _object(value)
+        found, formed = _object(value), dict[str, Any]()
         for name, item in found.items():
             its = checks.get(name)
             if its is not None and (item is not None or shape.blank[name] is not None):
                 try:
-                    found[name] = its(item)
+                    in_form = its(item)
                 except TypeError as error:
                     raise TypeError(f"{name}: {error}") from error
-        return found
+                if in_form is not item:
+                    formed[name] = in_form
+        return {**found, **formed} if formed else found
 
     return check

@@ -49,10 +49,16 @@ def to_minor(amount: str | int | float | Decimal, currency: str) -> int:  # noqa
         ValueError: it is no plain decimal number, has more decimals than the currency, or is too large; or the
             currency is no ISO 4217 code.
     """
-    decimals = exponent(currency)
     if isinstance(amount, bool):
         raise ValueError("no decimal number")  # noqa: TRY004  # one error for whatever is no amount
-    text = amount.strip() if isinstance(amount, str) else f"{amount:f}" if isinstance(amount, Decimal) else repr(amount)
+    if isinstance(amount, str):
+        return _minor(amount.strip(), currency)
+    return _minor(f"{amount:f}" if isinstance(amount, Decimal) else repr(amount), currency)
+
+
+@lru_cache(maxsize=4096)  # a shop has few prices, and says each of them with every order
+def _minor(text: str, currency: str) -> int:
+    decimals = exponent(currency)
     match = _AMOUNT.fullmatch(text)
     if match is None:
         raise ValueError("no decimal number")

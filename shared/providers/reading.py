@@ -16,6 +16,7 @@ from shared.providers.contract import JSON
 
 SAFE_INTEGER = 2**53  # past which JSON readers built on doubles lose digits
 NESTING_MAX = 64
+_PLAIN = frozenset((str, bool, float, type(None)))  # what stays as it is, under whatever name
 
 
 def as_object(value: JSON, what: str) -> Mapping[str, Any]:
@@ -150,20 +151,36 @@ def with_text_ids(value: JSON, *, depth: int = 0) -> JSON:
     Raises:
         PayloadUnexpected: it nests deeper than any provider's does.
     """
-    if depth > NESTING_MAX:
-        raise PayloadUnexpected(f"the body nests deeper than {NESTING_MAX} levels")
     if isinstance(value, dict):
+        deeper(depth)
         return {
-            key: str(item)
-            if isinstance(item, int) and not isinstance(item, bool) and (key == "id" or key.endswith("_id"))
+            name: item
+            if (kind := type(item)) in _PLAIN
+            else number_of(name, item)
+            if kind is int
             else with_text_ids(item, depth=depth + 1)
-            for key, item in value.items()
+            for name, item in value.items()
         }
     if isinstance(value, list):
-        return [with_text_ids(item, depth=depth + 1) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > SAFE_INTEGER:
-        return str(value)
-    return value
+        deeper(depth)
+        return [item if type(item) in _PLAIN else with_text_ids(item, depth=depth + 1) for item in value]
+    return number_of("", value) if type(value) is int else value
+
+
+def number_of(name: str, value: int) -> int | str:
+    """A whole number as it is kept under this name: as text where it is an id, or more than a double can hold."""
+    return str(value) if name == "id" or name.endswith("_id") or abs(value) > SAFE_INTEGER else value
+
+
+def deeper(depth: int) -> int:
+    """One level deeper.
+
+    Raises:
+        PayloadUnexpected: no provider nests that deep.
+    """
+    if depth >= NESTING_MAX:
+        raise PayloadUnexpected(f"the body nests deeper than {NESTING_MAX} levels")
+    return depth + 1
 
 
 def address(**parts: str | None) -> dict[str, JSON]:

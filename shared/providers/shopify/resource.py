@@ -21,6 +21,7 @@ Table = Mapping[str, tuple[str, Callable[[Body, str], JSON]]]
 _OF_A_SHOP = ("shop_owner", "myshopify_domain")
 # What the topics about consent have beside a customer's id, and no deletion has.
 _OF_CONSENT = ("email_marketing_consent", "sms_marketing_consent")
+_WRITTEN = (str, int, float)  # what an amount may be; a union would be made anew for each of a large order's
 _GID = re.compile(r"gid://shopify/([A-Za-z]+)/([^/?]+)")
 
 
@@ -146,7 +147,7 @@ def minor(body: Body, name: str, code: str | None) -> int | None:
     amount = body.get(name)
     if amount is None or amount == "" or code is None:
         return None
-    if isinstance(amount, bool) or not isinstance(amount, str | int | float):
+    if isinstance(amount, bool) or not isinstance(amount, _WRITTEN):
         raise PayloadUnexpected(f"{name} is no amount")
     try:
         return money.to_minor(amount, code)

@@ -119,6 +119,15 @@ def test_what_shopify_adds_to_a_line_is_kept_with_ids_as_text():
     assert (rest["sales_line_item_group_id"], rest["novelty"]) == ("9007199254740993", {"by": [1]})
 
 
+def test_what_nests_without_end_is_unexpected_in_a_line_as_well():
+    body, deep = stored("orders/create"), []
+    for _ in range(100):
+        deep = [{"value": deep}]
+    body["line_items"][0]["properties"] = deep
+    with pytest.raises(PayloadUnexpected, match="nests deeper"):
+        change("orders/create", body)
+
+
 def test_what_an_address_says_beside_its_fields_is_kept_with_it():
     address = change("orders/create", stored("orders/create")).fields["shipping_address"]
     assert (address["name"], address["countryCode"]) == ("Anaïs Ørsted–Łuczak", "DE")
