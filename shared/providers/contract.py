@@ -265,6 +265,9 @@ class Provider:
     # The body as JSON, for a provider whose senders post something else too, a form say; None: it is nothing of that
     # kind either. Asked only when the body is no JSON.
     decode: Callable[[Request, Source], JSON] | None = None
+    # Whether identify goes by the body too, as it must with a `decode`. Where not, it is given None, and the body is
+    # read only of a message that is news.
+    identifies_by_body: bool = True
     # Checks a source's settings when they are set; problems as texts, none when all is well.
     check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda _: []
     # What of a source's settings is kept: a word that proves something is kept as its digest.

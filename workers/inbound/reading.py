@@ -64,7 +64,7 @@ class Reading:
     is_doubted: bool = False  # it says that a shop is gone, and the shop is to be asked
     is_forgotten: bool = False  # about somebody who was erased: its body and headers are not kept
     events_count: int = 0
-    payload: Any = None
+    payload: Any = None  # until it is understood, where its provider identifies by it
     not_json: str | None = None  # why the body could not be read, where it is not JSON and nothing else reads it
     identity: Identity | None = None
 
@@ -105,7 +105,9 @@ def identify(inbound: Inbound, listing: Listing | None, providers: Mapping[str, 
 
 def _identify(reading: Reading, provider: Provider, listing: Listing) -> None:
     request = reading.inbound.request
-    reading.payload, problem = parse(request.body)
+    problem = None
+    if provider.identifies_by_body:
+        reading.payload, problem = parse(request.body)
     try:
         if problem is not None and provider.decode is not None:
             reading.payload = scrub(provider.decode(request, listing.source))
@@ -136,8 +138,13 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
     if not listing.takes(identity, provider):
         reading.settle(MessageState.IGNORED, "topic_not_wanted", f"the source does not take {', '.join(identity.told)}")
         return
+    # Let go of once it is understood: what a whole batch holds until it is committed is too much for any cache of the
+    # processor. For the same reason it is read only now, where nothing needed it before.
+    payload, reading.payload = reading.payload, None
+    if not provider.identifies_by_body:
+        payload, reading.not_json = parse(reading.inbound.request.body)
     try:
-        outcome = provider.transform(identity, reading.payload, listing.source)
+        outcome = provider.transform(identity, payload, listing.source)
         if outcome.ignored is not None:
             reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
             return

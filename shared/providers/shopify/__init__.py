@@ -75,6 +75,7 @@ SHOPIFY = Provider(
     transform=transform,
     topics=TOPICS,
     sign=sign,
+    identifies_by_body=False,
     check_settings=lambda settings: options.problems(ShopifyOptions, settings),
     has_tenants=True,
     obligatory=frozenset(("customers/data_request", "customers/redact", "shop/redact")),

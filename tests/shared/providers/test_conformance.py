@@ -259,6 +259,15 @@ def test_what_a_stored_payload_tells_keeps_to_the_published_schema(case, payload
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
+def test_who_does_not_identify_by_the_body_needs_none(name):
+    act = actor(name)
+    if not act.provider.identifies_by_body:
+        assert act.provider.decode is None
+        request = act.request(act.sample())
+        assert act.provider.identify(request, act.source, None) == act.understand(request)[0]
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
 def test_every_topic_has_a_stored_payload_and_a_sample(name):
     known = set(PROVIDERS[name].topics) | set(samples.topics(name))
     assert {payload.topic for payload in samples.stored(name)} == known == set(samples.topics(name))

@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from shared.errors import PayloadUnexpected
+from shared.payload import parse
 from shared.providers.contract import Change, Headers, Identity, Outcome, Provider, Request
 from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import USER
 from tests.workers import rows
 from tests.workers.inbound.dock import NOW, SHOP, Dock, customer
 from workers.inbound import process as process_module
+from workers.inbound import reading as reading_module
 from workers.inbound import records as records_module
 from workers.inbound.listings import load_listings
 from workers.inbound.messages import restore
@@ -108,6 +110,17 @@ def test_a_body_that_is_no_json_is_called_so_also_where_headers_alone_tell_what_
     message = dock.message(message_id)
     assert (message["state"], message["reason_code"]) == ("failed", "payload_not_json")
     assert "not JSON" in message["reason"]
+
+
+def test_a_body_is_read_once_and_not_of_a_repeat_where_headers_alone_tell_what_it_is(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(reading_module, "parse", lambda body: (read.append(body), parse(body))[1])
+    for _ in range(3):
+        dock.post("customers/create", customer(), delivery_id="the same")
+    counts = dock.drain()
+    assert (counts["processed"], counts["duplicate"], len(read)) == (1, 2, 1)
 
 
 def test_a_message_that_postgresql_refuses_fails_alone(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
