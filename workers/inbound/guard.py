@@ -67,10 +67,23 @@ class Applied:
 
 def apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
     """What `change` makes of the row. An older change never overwrites a newer one."""
-    if shipped_orders.is_such(change):
-        if before is None and shipped_orders.says_how_it_stands(change):
-            return Applied(Effect.UNCHANGED, None, None)
-        change = shipped_orders.kept(change)
+    through_shipment = shipped_orders.is_such(change)
+    return (_apply_through_shipment if through_shipment else _apply)(before, change, now=now)
+
+
+def _apply_through_shipment(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
+    """What is said of an order through a shipment is kept as that; what the order is follows from all that is kept."""
+    if before is None and shipped_orders.says_how_it_stands(change):
+        return Applied(Effect.UNCHANGED, None, None)
+    one = _apply(before, shipped_orders.kept(change), now=now)
+    if one.after is None or one.effect not in (Effect.CREATED, Effect.UPDATED):
+        return one
+    more = shipped_orders.followed(one.before, one.after)
+    changed = one.changed | more.keys() if one.effect is Effect.UPDATED else one.changed
+    return replace(one, after=one.after | more, changed=changed)
+
+
+def _apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
     if change.is_of_forgotten or (before is not None and before["redacted_at"] is not None):
         if before is not None and before["redacted_at"] is not None and before["deleted_at"] is not None:
             return Applied(Effect.STALE, before, before)
@@ -134,7 +147,6 @@ def _create(before: Row | None, change: RecordChange, *, now: datetime) -> Appli
     if change.part is not None:
         # As above: it says nothing of the rest.
         after |= {"version": None, "attributes": {**after["attributes"], f"{change.part}_at": to_json(change.version)}}
-        after |= shipped_orders.followed(None, after) if shipped_orders.is_such(change) else {}
     return Applied(Effect.CREATED, before, after)
 
 
@@ -174,8 +186,7 @@ def _update_part(before: Row, change: RecordChange, part: str, *, now: datetime)
     if not news:
         return Applied(Effect.UNCHANGED, before, {**before, "attributes": clock})
     after = {**before, **news, "attributes": clock, "updated_at": now}
-    more = shipped_orders.followed(before, after) if shipped_orders.is_such(change) else {}
-    return Applied(Effect.UPDATED, before, after | more, frozenset({**news, **more}))
+    return Applied(Effect.UPDATED, before, after, frozenset(news))
 
 
 def _count(before: Row, change: RecordChange, *, now: datetime) -> Applied:
