@@ -26,6 +26,7 @@ from workers.context import Context
 from workers.privacy import fence
 from workers.privacy.erase_messages import erase_messages
 from workers.privacy.erase_records import erase_person, erase_rest, erase_shop_batch
+from workers.privacy.merged import merged
 from workers.sync import document_store
 from workers.sync.upstream import Upstream
 
@@ -123,8 +124,8 @@ def _erase_files(connection: Connection, context: Context, request: dict[str, An
         exports.c.path.is_not(None),
     )
     query = select(exports.c.id, exports.c.path).where(*mine)
-    if request["subject"] != WHOLE_SHOP:
-        query = query.where(exports.c.subject == request["subject"])
+    if request["subject"] != WHOLE_SHOP:  # what was asked for under a name that was given up since is theirs too
+        query = query.where(exports.c.subject.in_([request["subject"], *merged(connection, request)]))
     found = connection.execute(query).all()
     for _, path in found:
         (context.settings.data_dir / path).unlink(missing_ok=True)

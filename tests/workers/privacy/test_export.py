@@ -11,14 +11,14 @@ from tests.workers.privacy.house import LATER, NOW, SHOP, House, merge, order, s
 from workers.privacy.run import run
 
 
-def ask(house: House) -> UUID:
+def ask(house: House, subject: str = "7") -> UUID:
     with transaction(house.engine) as connection:
         return privacy.ask_export(
             connection,
             account_id=house.account_id,
             provider="shopify",
             tenant=SHOP,
-            subject="7",
+            subject=subject,
             orders=["901"],
             request_id="r-1",
             at=NOW,
@@ -68,6 +68,20 @@ def test_an_erasure_takes_the_export_files_of_the_same_person_with_it(house: Hou
     assert not path.exists()
     assert house.all("exports")[0]["path"] is None
     assert house.all("erasures")[0]["counts"]["files"] == 1
+
+
+def test_an_erasure_takes_the_exports_of_whoever_was_merged_into_the_person_with_it(house: House) -> None:
+    for number in ("5", "6", "7", "8"):
+        house.hear(user(number))
+        ask(house, number)
+    run(house.context, now=LATER)
+    files = {row["subject"]: house.context.settings.data_dir / row["path"] for row in house.all("exports")}
+    house.hear(merge("5", "6", minute=1))
+    house.hear(merge("6", "7", minute=2))
+    house.forget("7")
+    assert [subject for subject, path in files.items() if path.exists()] == ["8"]
+    assert [row["subject"] for row in house.all("exports") if row["path"] is not None] == ["8"]
+    assert house.all("erasures")[0]["counts"]["files"] == 3
 
 
 def test_a_file_that_cannot_be_written_raises_an_alert_and_is_tried_again(
