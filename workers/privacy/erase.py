@@ -6,7 +6,8 @@ proof. A process that dies in the middle leaves whole steps; the next call goes 
 
 A person's records stay as tombstones or as orders without a person, marked so that nothing later brings the person back
 (the guard of workers/inbound). A shop's records go altogether: should it ever connect again, it begins anew. Either is
-looked for twice, so that a drain that overlaps with the first look brings nothing in behind it (`fence`).
+looked for twice, so that a drain that overlaps with the first look brings nothing in behind it (`fence`), and again for
+as long as a look finds something: whoever saw that before it was gone may be about to add to it.
 """
 
 from collections import Counter
@@ -93,9 +94,8 @@ def _step(
         return Step.MORE
     if not fence.is_passed(connection, request["fence"]):
         return Step.WAIT
-    if request["subject"] != WHOLE_SHOP:
-        erase_rest(connection, request, counts, now=now)
-    elif _look(connection, request, counts, now=now):
+    if _look_again(connection, request, counts, now=now):
+        request["fence"] = None
         return Step.MORE
     erased = erase_messages(connection, request, limit=BATCH)
     counts["messages"] += erased
@@ -113,6 +113,13 @@ def _look(connection: Connection, request: dict[str, Any], counts: Counter[str],
         return False
     erase_person(connection, request, counts, now=now)
     return True
+
+
+def _look_again(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> bool:
+    """Whether a look behind the fence found something that the ones before it did not."""
+    if request["subject"] == WHOLE_SHOP:
+        return _look(connection, request, counts, now=now)
+    return erase_rest(connection, request, counts, now=now)
 
 
 def _erase_files(connection: Connection, context: Context, request: dict[str, Any]) -> int:

@@ -55,8 +55,8 @@ def erase_person(connection: Connection, request: dict[str, Any], counts: Counte
     emit(connection, told, now=now)
 
 
-def erase_rest(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> None:
-    """The second look at a person: what a drain wrote down that did not see the marks of the first.
+def erase_rest(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> bool:
+    """The second look at a person: what a drain wrote down that did not see the marks of the first, if there is any.
 
     The user themselves are not looked at again, for their row is locked by whoever changes it; who was merged into them
     meanwhile is. What was redacted by then stays as it is: what is told of it since is told without the person.
@@ -65,6 +65,7 @@ def erase_rest(connection: Connection, request: dict[str, Any], counts: Counter[
     found = _redact_orders(connection, request, people, counts, now=now)
     ids = [row["id"] for row in (*people, *found) if row["redacted_at"] is None]
     erase_events(connection, request, ids, counts, now=now)
+    return bool(ids)
 
 
 def _redact_orders(

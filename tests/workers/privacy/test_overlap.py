@@ -153,6 +153,19 @@ def test_k21_what_is_told_of_a_redacted_order_meanwhile_is_still_told(house: Hou
     assert {row["state"] for row in house.all("deliveries") if row["last_error"] is None} == {"pending"}
 
 
+def test_k21_a_parcel_of_an_order_that_only_the_second_look_finds_goes_as_well(house: House) -> None:
+    request_id = asked(house)
+    with draining(house, order("900", "7")):
+        assert [step(house, request_id) for _ in range(3)] == [Step.MORE, Step.MORE, Step.WAIT]
+    # Begun behind the fence, and the order has no mark yet: nothing says that this is to be left out.
+    with draining(house, shipment("s1", "900")):
+        assert [step(house, request_id) for _ in range(3)] == [Step.MORE, Step.MORE, Step.WAIT]
+    finish(house, request_id)
+    assert_forgotten(house)
+    [row] = house.all("shipments")
+    assert (row["tracking_number"], row["redacted_at"]) == (None, LATER)
+
+
 def test_k21_a_drain_that_overlaps_with_a_whole_shops_erasure_leaves_nothing(house: House) -> None:
     house.hear(user("7"), order("900", "7"))
     request_id = asked(house, "*")
