@@ -7,7 +7,7 @@ proof. A process that dies in the middle leaves whole steps; the next call goes 
 A person's records stay as tombstones or as orders without a person, marked so that nothing later brings the person back
 (the guard of workers/inbound). A shop's records go altogether: should it ever connect again, it begins anew. Either is
 looked for twice, so that a drain that overlaps with the first look brings nothing in behind it (`fence`), and again for
-as long as a look finds something: whoever saw that before it was gone may be about to add to it.
+as long as a look finds something: whoever saw that before it was gone may be about to add to it, or to show it.
 """
 
 from collections import Counter
@@ -27,6 +27,7 @@ from workers.context import Context
 from workers.privacy import fence
 from workers.privacy.erase_messages import erase_messages
 from workers.privacy.erase_records import erase_person, erase_rest, erase_shop_batch
+from workers.privacy.export import remove
 from workers.privacy.merged import merged
 from workers.sync import document_store
 from workers.sync.upstream import Upstream
@@ -123,21 +124,24 @@ def _look_again(connection: Connection, request: dict[str, Any], counts: Counter
 
 
 def _erase_files(connection: Connection, context: Context, request: dict[str, Any]) -> int:
-    """Exports of the same person, which are as personal as what they were made of."""
+    """How many exports of the same person there were, which are as personal as what they were made of.
+
+    One that is not done may have a file as well, of a process that died over it.
+    """
     mine = (
         exports.c.account_id == request["account_id"],
         exports.c.provider == request["provider"],
         exports.c.tenant == request["tenant"],
-        exports.c.path.is_not(None),
     )
     query = select(exports.c.id, exports.c.path).where(*mine)
     if request["subject"] != WHOLE_SHOP:  # what was asked for under a name that was given up since is theirs too
         query = query.where(exports.c.subject.in_([request["subject"], *merged(connection, request)]))
-    found = connection.execute(query).all()
-    for _, path in found:
-        (context.settings.data_dir / path).unlink(missing_ok=True)
-    connection.execute(update(exports).where(exports.c.id.in_([row.id for row in found])).values(path=None))
-    return len(found)
+    found = connection.execute(query.order_by(exports.c.id).with_for_update()).all()
+    for row in found:
+        remove(context.settings.data_dir, row.id)
+    made = [row.id for row in found if row.path is not None]
+    connection.execute(update(exports).where(exports.c.id.in_(made)).values(path=None))
+    return len(made)
 
 
 def _prove(connection: Connection, request: dict[str, Any], counts: Counter[str], *, now: datetime) -> None:

@@ -2,11 +2,15 @@
 
 Comes in: an open row of `exports`. Left behind: a JSON file below the data directory that only we may read, and the row
 done with its path and digest. A process that dies in the middle leaves the row open, and at most a file that the next
-run writes again.
+run writes again and an erasure removes.
+
+The row is locked before anything is read, and until it is done. With the lock the transaction has its id, so an erasure
+of the same person waits for it (`fence`) and finds the file; what begins after that has nothing left to read.
 """
 
 import hashlib
 import os
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -36,18 +40,19 @@ def export(context: Context, request_id: UUID, *, now: datetime) -> int:
         OSError: the file cannot be written; the row stays open.
     """
     query = select(exports).where(exports.c.id == request_id, exports.c.state == "requested")
-    with transaction(context.engine) as connection:
-        row = connection.execute(query).mappings().one_or_none()
+    with transaction(context.engine) as connection, ExitStack() as undo:
+        row = connection.execute(query.with_for_update(skip_locked=True)).mappings().one_or_none()
         if row is None:
             return 0
         found = collect(connection, dict(row), now=now)
-    path = Path(FOLDER) / f"{request_id}.json"
-    written = orjson.dumps(found, option=orjson.OPT_INDENT_2)
-    _write(context.settings.data_dir / path, written)
-    with transaction(context.engine) as connection:
-        done = connection.execute(
+        path = _path(request_id)
+        written = orjson.dumps(found, option=orjson.OPT_INDENT_2)
+        # A connection that was lost meanwhile has let go of the lock, and an erasure may have come and gone.
+        undo.callback(remove, context.settings.data_dir, request_id)
+        _write(context.settings.data_dir / path, written)
+        connection.execute(
             update(exports)
-            .where(exports.c.id == request_id, exports.c.state == "requested")
+            .where(exports.c.id == request_id)
             .values(
                 state="done",
                 finished_at=now,
@@ -55,21 +60,28 @@ def export(context: Context, request_id: UUID, *, now: datetime) -> int:
                 sha256=hashlib.sha256(written).hexdigest(),
                 bytes=len(written),
             )
-        ).rowcount
-        if done:
-            counts = {name: len(rows) for name, rows in found["data"].items()}
-            audit.record(
-                connection,
-                account_id=row["account_id"],
-                actor="system",
-                action="export.made",
-                subject_kind="export",
-                subject_id=request_id,
-                detail={"customer": row["subject"], **counts},
-                now=now,
-            )
-            alerts.resolve(connection, kind="export.unwritable", subject_id=request_id, now=now)
-    return done
+        )
+        counts = {name: len(rows) for name, rows in found["data"].items()}
+        audit.record(
+            connection,
+            account_id=row["account_id"],
+            actor="system",
+            action="export.made",
+            subject_kind="export",
+            subject_id=request_id,
+            detail={"customer": row["subject"], **counts},
+            now=now,
+        )
+        alerts.resolve(connection, kind="export.unwritable", subject_id=request_id, now=now)
+        undo.pop_all()
+    return 1
+
+
+def remove(data_dir: Path, request_id: UUID) -> None:
+    """Have no file of this export, also where a process died over it. Idempotent."""
+    path = data_dir / _path(request_id)
+    for one in (_draft(path), path):
+        one.unlink(missing_ok=True)
 
 
 def collect(connection: Connection, request: dict[str, Any], *, now: datetime) -> dict[str, Any]:
@@ -120,10 +132,18 @@ def _rows(
     return [dict(row) for row in connection.execute(query.order_by(table.c.id)).mappings()]
 
 
+def _path(request_id: UUID) -> Path:
+    return Path(FOLDER) / f"{request_id}.json"
+
+
+def _draft(path: Path) -> Path:
+    return path.with_suffix(".part")
+
+
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, for our eyes only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_suffix(".part")
+    draft = _draft(path)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()

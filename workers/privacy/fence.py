@@ -4,8 +4,8 @@ A drain reads whether an order's customer is erased and writes the order down a 
 an erasure commits in between, neither has seen the other. So an erasure looks twice: the fence is the id of a
 transaction begun after its marks were committed, and the second look comes when no transaction with a lower id is open
 any more. Whoever had looked before the marks is one of those, for it has its id before it looks (`dedupe.remember`,
-`learn`), and what it wrote is committed, or never will be. A look that finds something has made new marks, and
-there is a new fence behind these. This costs the drain nothing, and holds nobody up.
+`learn`, `export`), and what it wrote is committed, or never will be. A look that finds something has made new marks,
+and there is a new fence behind these. This costs the drain nothing, and holds nobody up.
 
 Comes in: an open erasure, inside the caller's transaction. Left behind: its fence. A process that dies before the
 commit leaves none, and the next sets one that is as good.

@@ -1,12 +1,14 @@
-"""An erasure and a drain that overlap, in every order that there is: the person is nowhere afterwards."""
+"""An erasure and a drain or an export that overlap, in every order that there is: the person is nowhere afterwards."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from shared import privacy
 from shared.db.engine import transaction
@@ -14,7 +16,7 @@ from shared.providers.contract import Change
 from tests.workers.privacy.house import LATER, NOW, SHOP, House, merge, order, shipment, user
 from workers.inbound import forgotten
 from workers.inbound.learn import learn
-from workers.privacy import erase_records
+from workers.privacy import erase_records, export
 from workers.privacy.erase import Step, erase
 from workers.privacy.run import run
 
@@ -164,6 +166,107 @@ def test_k21_a_parcel_of_an_order_that_only_the_second_look_finds_goes_as_well(h
     assert_forgotten(house)
     [row] = house.all("shipments")
     assert (row["tracking_number"], row["redacted_at"]) == (None, LATER)
+
+
+@pytest.fixture
+def export_id(house: House) -> UUID:
+    with transaction(house.engine) as connection:
+        return privacy.ask_export(
+            connection, account_id=house.account_id, provider="shopify", tenant=SHOP, subject="7", at=NOW
+        )
+
+
+def while_it_is_written(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Any], *, before: bool) -> None:
+    """Have something happen when an export has read everything, right before or after its file is there."""
+    write = export._write
+
+    def write_and(path: Path, content: bytes) -> None:
+        assert MINE in content.decode()
+        if before:
+            happens()
+        write(path, content)
+        if not before:
+            happens()
+
+    monkeypatch.setattr(export, "_write", write_and)
+
+
+def files(house: House) -> list[Path]:
+    return [path for path in (house.context.settings.data_dir / export.FOLDER).rglob("*") if path.is_file()]
+
+
+def go_on(house: House, request_id: UUID) -> Step:
+    """Do what an erasure can do at the moment."""
+    while (came := step(house, request_id)) is Step.MORE:
+        pass
+    return came
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("subject", ["7", "*"])
+def test_k21_an_erasure_that_comes_while_an_export_is_written_leaves_no_file(
+    house: House, monkeypatch: pytest.MonkeyPatch, export_id: UUID, subject: str, before: bool
+) -> None:
+    house.hear(user("7"))
+    request_id = asked(house, subject)
+    came: list[Step] = []
+    while_it_is_written(monkeypatch, lambda: came.append(go_on(house, request_id)), before=before)
+    export.export(house.context, export_id, now=LATER)
+    finish(house, request_id)
+    assert came == [Step.WAIT]
+    assert files(house) == []
+    assert house.all("exports")[0]["path"] is None
+    assert house.all("erasures")[0]["counts"]["files"] == 1
+
+
+@pytest.mark.parametrize("subject", ["7", "*"])
+def test_k21_an_export_that_reads_what_only_the_second_look_finds_leaves_no_file(
+    house: House, monkeypatch: pytest.MonkeyPatch, export_id: UUID, subject: str
+) -> None:
+    request_id = asked(house, subject)
+    with draining(house, order("900", "7")):
+        assert go_on(house, request_id) is Step.WAIT
+    while_it_is_written(monkeypatch, lambda: go_on(house, request_id), before=False)  # and it begins behind the fence
+    export.export(house.context, export_id, now=LATER)
+    finish(house, request_id)
+    assert files(house) == []
+    assert MINE not in house.everything()
+
+
+def test_k21_the_file_of_an_export_that_died_over_it_goes_as_well(
+    house: House, monkeypatch: pytest.MonkeyPatch, export_id: UUID
+) -> None:
+    house.hear(user("7"))
+    left = house.context.settings.data_dir / export.FOLDER
+    left.mkdir(parents=True)
+    for name in (f"{export_id}.json", f"{export_id}.part"):
+        (left / name).write_text(MINE)
+    finish(house, asked(house))
+    assert files(house) == []
+    assert house.all("exports")[0]["state"] == "requested"
+
+
+def test_k21_an_export_that_lost_its_connection_takes_its_file_back(
+    house: House, monkeypatch: pytest.MonkeyPatch, export_id: UUID
+) -> None:
+    house.hear(user("7"))
+    request_id = asked(house)
+
+    def lose_and_erase() -> None:
+        with house.engine.connect() as connection:
+            connection.execute(
+                text("""
+                    SELECT pg_terminate_backend(pid) FROM pg_locks
+                    WHERE relation = CAST('exports' AS regclass) AND pid <> pg_backend_pid()
+                """)
+            )
+        finish(house, request_id)
+
+    while_it_is_written(monkeypatch, lose_and_erase, before=True)
+    with pytest.raises(OperationalError):
+        export.export(house.context, export_id, now=LATER)
+    assert files(house) == []
+    assert house.all("exports")[0]["state"] == "requested"
 
 
 def test_k21_a_drain_that_overlaps_with_a_whole_shops_erasure_leaves_nothing(house: House) -> None:
