@@ -23,16 +23,27 @@ from workers.privacy.merged import merged
 
 _OF_ORDERS: Final = ("refund", "shipment", "payment")
 
+# That a record is gone is told in words that hold nothing personal, and to whoever has yet to hear it.
+_FAREWELLS: Final = tuple(kind.deleted for kind in KINDS.values() if kind.deleted is not None)
+
 # What an event says is gone with its row. What was still owed of it is discarded; an attempt that is in flight this
-# moment finds no body when it comes to be tried again. A receiver's reply may have said it back.
+# moment finds no body when it comes to be tried again. A receiver's reply may have said it back, to a farewell as well.
 _ERASE_EVENTS = text("""
 WITH gone AS (
-    DELETE FROM events WHERE account_id = :account_id AND subject_id = ANY(CAST(:ids AS uuid[])) RETURNING id
+    DELETE FROM events
+    WHERE account_id = :account_id AND subject_id = ANY(CAST(:ids AS uuid[])) AND type <> ALL(:farewells)
+    RETURNING id
+), told AS (
+    SELECT id, true AS is_gone FROM gone
+    UNION ALL
+    SELECT id, false FROM events
+    WHERE account_id = :account_id AND subject_id = ANY(CAST(:ids AS uuid[])) AND type = ANY(:farewells)
 ), owed AS MATERIALIZED (
-    SELECT d.id, d.state FROM deliveries d JOIN gone ON gone.id = d.event_id ORDER BY d.id FOR NO KEY UPDATE OF d
+    SELECT d.id, d.state, told.is_gone FROM deliveries d JOIN told ON told.id = d.event_id
+    ORDER BY d.id FOR NO KEY UPDATE OF d
 ), discarded AS (
     UPDATE deliveries d SET state = 'discarded', last_error = 'event_erased', finished_at = :now
-    FROM owed WHERE d.id = owed.id AND owed.state IN ('pending', 'held')
+    FROM owed WHERE d.id = owed.id AND owed.is_gone AND owed.state IN ('pending', 'held')
     RETURNING d.id
 ), silenced AS (
     UPDATE attempts a SET response_excerpt = NULL
@@ -128,8 +139,13 @@ def erase_shop_batch(
 def erase_events(
     connection: Connection, request: dict[str, Any], ids: Sequence[UUID], counts: Counter[str], *, now: datetime
 ) -> None:
-    """Erase every event about these records, and what is owed of them."""
-    values = {"account_id": request["account_id"], "ids": [str(value) for value in ids], "now": now}
+    """Erase every event about these records but that they are gone, and what is owed of them."""
+    values = {
+        "account_id": request["account_id"],
+        "ids": [str(value) for value in ids],
+        "farewells": list(_FAREWELLS),
+        "now": now,
+    }
     row = connection.execute(_ERASE_EVENTS, values).one()
     counts.update(events=row.events, deliveries=row.deliveries, replies=row.replies)
 

@@ -77,6 +77,18 @@ def test_k21_subscribers_are_told_to_forget_in_words_that_hold_nothing_personal(
     assert list(owed.values()) == [("discarded", "event_erased")]
 
 
+def test_k21_that_somebody_is_gone_is_told_to_whoever_has_not_heard_it_yet(house: House) -> None:
+    house.hear(user("6"), user("7"), order("900", "6"))
+    house.hear({"kind": "order", "op": "delete", "id": "900", "minute": 1})
+    house.hear(merge("6", "7", minute=1))
+    house.forget("7")
+    house.forget("7", orders=("900",))
+    told = {event["id"]: event["type"] for event in house.all("events")}
+    assert sorted(told.values()) == ["order.deleted", "user.deleted", "user.deleted"]
+    owed = {told.get(row["event_id"]): row["state"] for row in house.all("deliveries")}
+    assert owed == {"order.deleted": "pending", "user.deleted": "pending", None: "discarded"}
+
+
 @pytest.mark.parametrize("minute", [-1, 0, 30, 600])
 def test_k21_redaction_wins_over_everything_later_and_the_raw_message_is_not_kept(house: House, minute: int) -> None:
     house.hear(user("7"), order("900", "7"))
