@@ -39,12 +39,13 @@ class RecordChange:
     """One statement about one record.
 
     `count` adds to a user's interactions, whose names `fields` then has; it happened, so no version makes it stale.
-    `adjust` adds to the quantities of an order's lines and takes from them.
+    `adjust` adds to the quantities of an order's lines and takes from them. `repoint` gives an order of one customer to
+    another: `fields` has the id of the one by that of the other.
     """
 
     kind: RecordKind
     key: RecordKey
-    op: Literal["upsert", "delete", "count", "adjust"]
+    op: Literal["upsert", "delete", "count", "adjust", "repoint"]
     version: datetime
     fields: Mapping[str, Any]
     once: str | None = None  # what the provider calls this happening: counted once, however often it is told

@@ -21,7 +21,8 @@ redacted from the start.
 A guess counts only where nothing is known. A list is replaced whole, but an item that says nothing of its attributes
 keeps those that it had.
 A count adds to a user whatever the versions, and to a tombstone nothing. An adjustment adds to what an older snapshot
-told, and to nothing else: a newer one has it already, and where there is no order, its snapshot will. A part is
+told, and to nothing else: a newer one has it already, and where there is no order, its snapshot will. An order of
+somebody who was merged into another changes hands whatever the versions, while it is still theirs. A part is
 compared with what was last said of that part, whatever the record's version, which it leaves as it is; it is stale to a
 tombstone. What an order is that is told of through its shipments follows from these parts of it.
 """
@@ -96,7 +97,7 @@ def _apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applie
 
 
 def _begin(change: RecordChange, *, now: datetime) -> Applied:
-    if change.op == "adjust":
+    if change.op in ("adjust", "repoint"):
         return Applied(Effect.UNCHANGED, None, None)
     if change.op == "delete":
         return Applied(Effect.UNCHANGED, None, _tombstone(change, str(new_id()), now))
@@ -211,6 +212,16 @@ def _adjust(before: Row, change: RecordChange, *, now: datetime) -> Applied:
     return Applied(Effect.UPDATED, before, after, frozenset({"line_items"}))
 
 
+def _repoint(before: Row, change: RecordChange, *, now: datetime) -> Applied:
+    """The version stays: that an order changed hands is no statement of its provider about it."""
+    was = before["customer_external_id"]
+    kept = change.fields.get(was, was)
+    if kept == was:  # it is somebody else's by now, or nobody's; or who was merged went in a circle
+        return Applied(Effect.UNCHANGED, before, before)
+    after = {**before, "customer_external_id": kept, "updated_at": now}
+    return Applied(Effect.UPDATED, before, after, frozenset({"customer_external_id"}))
+
+
 def _counted(known: dict[str, Any], change: RecordChange) -> dict[str, Any]:
     added = {name: known.get(name, 0) + count for name, count in change.fields.items() if count}
     if not added:
@@ -240,7 +251,7 @@ def _tombstone(change: RecordChange, record_id: str, now: datetime) -> Row:
     return blank | {column: _merged(blank, column, value, change) for column, value in change.fields.items()}
 
 
-_OPS: Final = {"upsert": _upsert, "delete": _delete, "count": _count, "adjust": _adjust}
+_OPS: Final = {"upsert": _upsert, "delete": _delete, "count": _count, "adjust": _adjust, "repoint": _repoint}
 
 
 def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:

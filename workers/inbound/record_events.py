@@ -23,6 +23,12 @@ def drafts(kind: RecordKind, applied: Applied, origin: Origin) -> Iterator[Event
     A record that is created in a state tells the transitions into it as well: whoever waits for `order.paid` hears of
     an order that was paid at once, however late we first heard of it.
     """
+    yield from _own(kind, applied, origin)
+    for change, one in applied.consequences:
+        yield from drafts(change.kind, one, origin)
+
+
+def _own(kind: RecordKind, applied: Applied, origin: Origin) -> Iterator[EventDraft]:
     after = applied.after
     if after is None or applied.effect in (Effect.UNCHANGED, Effect.STALE):
         return
@@ -46,8 +52,6 @@ def drafts(kind: RecordKind, applied: Applied, origin: Origin) -> Iterator[Event
     for transition in kind.transitions:
         if _happened(transition, before, after):
             yield draft(transition.event_type, {kind.name: record}, kind=kind.name, row=after, origin=origin)
-    for change, one in applied.consequences:
-        yield from drafts(change.kind, one, origin)
 
 
 def _happened(transition: Transition, before: Row | None, after: Row) -> bool:

@@ -4,7 +4,8 @@ Comes in: changes in the order they hold, inside the caller's transaction. Left 
 says, locked until the commit. A process that dies before it leaves nothing.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -75,7 +76,7 @@ def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, no
     """Apply the changes in order; what each did, in the same order.
 
     Kinds are gone through in one order for all drains, users first: whose the others are may follow from them. An order
-    may have to follow what became of a shipment, which is one of the `consequences` of that.
+    may have to follow what became of a shipment or of its customer, and is one of the `consequences` of that.
     """
     given, changes = len(changes), forgotten.marked(connection, changes)
     results: dict[int, Applied] = {}
@@ -83,41 +84,49 @@ def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, no
     for position, change in enumerate(changes):
         by_kind.setdefault(change.kind.name, {}).setdefault(change.key, []).append(position)
     causes: dict[int, int] = {}
-    gone: set[RecordKey] = set()
+    gone: dict[RecordKey, int] = {}
     for name in _LOCKED:
-        if name == ORDER.name:  # not before, for it locks orders
-            merges.repoint(connection, gone, now=now)
+        if name == ORDER.name:  # with the orders of the batch itself: all are locked together, in one order
+            told = [*merges.consequences(connection, changes, gone)]
+            told += _of_shipments(changes, by_kind.get(SHIPMENT.name, {}), results)
+            causes = _follow(changes, by_kind, told)
         if name not in by_kind:
             continue
         results |= _apply(connection, _STATEMENTS[name], changes, by_kind[name], now=now)
         if name == USER.name and (gone := merges.merged(changes, results)):
             changes = forgotten.marked(connection, changes)
-        if name == SHIPMENT.name:
-            causes = _follow(changes, by_kind, results)
     for position, cause in causes.items():
         one = results[cause]
-        told = (changes[position], results[position])
-        results[cause] = replace(one, consequences=(*one.consequences, told))
+        told_of = (changes[position], results[position])
+        results[cause] = replace(one, consequences=(*one.consequences, told_of))
     return [results[position] for position in range(given)]
 
 
+def _of_shipments(
+    changes: Sequence[RecordChange], shipments: Mapping[RecordKey, Sequence[int]], results: Mapping[int, Applied]
+) -> Iterator[tuple[int, RecordChange]]:
+    """What orders are to hear of the shipments that changed, each with the position of its cause."""
+    for cause in itertools.chain.from_iterable(shipments.values()):
+        one = results[cause]
+        if one.after is not None and one.effect in (Effect.CREATED, Effect.UPDATED):
+            for change in shipped_orders.consequences(changes[cause], one.before, one.after):
+                yield cause, change
+
+
 def _follow(
-    changes: list[RecordChange], by_kind: dict[str, dict[RecordKey, list[int]]], results: Mapping[int, Applied]
+    changes: list[RecordChange],
+    by_kind: dict[str, dict[RecordKey, list[int]]],
+    consequences: Sequence[tuple[int, RecordChange]],
 ) -> dict[int, int]:
-    """Add to the changes what orders are to hear of their shipments; by position of each, that of its cause.
+    """Add to the changes what orders are to hear; by position of each, that of its cause.
 
     It comes right behind its cause, so that a message's own word on the order is known by then.
     """
     causes: dict[int, int] = {}
-    for key in list(by_kind[SHIPMENT.name]):
-        for cause in by_kind[SHIPMENT.name][key]:
-            one = results[cause]
-            if one.after is None or one.effect not in (Effect.CREATED, Effect.UPDATED):
-                continue
-            for change in shipped_orders.consequences(changes[cause], one.before, one.after):
-                causes[len(changes)] = cause
-                by_kind.setdefault(ORDER.name, {}).setdefault(change.key, []).append(len(changes))
-                changes.append(change)
+    for cause, change in consequences:
+        causes[len(changes)] = cause
+        by_kind.setdefault(ORDER.name, {}).setdefault(change.key, []).append(len(changes))
+        changes.append(change)
     for key in {changes[position].key for position in causes}:
         by_kind[ORDER.name][key].sort(key=lambda position: (causes.get(position, position), position))
     return causes
