@@ -1,7 +1,8 @@
 """Applies changes to records, set-based: of each kind one look, one insert and one update for a whole batch.
 
 Comes in: changes in the order they hold, inside the caller's transaction. Left behind: the records as the version guard
-says, locked until the commit. A process that dies before it leaves nothing.
+says, locked until the commit, and an erasure where a merge asks for one (`merges`). A process that dies before the
+commit leaves nothing.
 """
 
 import itertools
@@ -87,7 +88,7 @@ def apply_changes(connection: Connection, changes: Sequence[RecordChange], *, no
     gone: dict[RecordKey, int] = {}
     for name in _LOCKED:
         if name == ORDER.name:  # with the orders of the batch itself: all are locked together, in one order
-            told = [*merges.consequences(connection, changes, gone)]
+            told = [*merges.consequences(connection, changes, gone, now=now)]
             told += _of_shipments(changes, by_kind.get(SHIPMENT.name, {}), results)
             causes = _follow(changes, by_kind, told)
         if name not in by_kind:

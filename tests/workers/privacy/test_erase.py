@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -149,6 +150,68 @@ def test_k21_who_was_merged_into_a_person_is_that_person(house: House) -> None:
     for late in (user("6", minute=600), order("905", "5")):
         house.hear(late)
     assert not re.findall(r"secret-[56]@", house.everything())
+
+
+def assert_only_one_is_erased_with_all_of_theirs(house: House) -> None:
+    """Of 4 to 8, those that are 7; and 8 is nobody else."""
+    left = house.everything()
+    assert {*re.findall(r"secret-(\d)@", left)} == {"8"}
+    assert "secret-7-tracking" not in left
+    assert "Secretia Street" in left
+    people = {row["external_id"]: row for row in house.all("users")}
+    assert people["8"]["redacted_at"] is None
+    for number in people.keys() - {"8"}:
+        assert (people[number]["redacted_at"] is None, people[number]["email"]) == (False, None)
+
+
+def test_k21_who_turns_out_to_be_an_erased_person_is_erased_as_well(house: House) -> None:
+    house.hear(user("4"), user("5"), user("6"), user("7"), user("8"))
+    house.hear(order("900", "6"), shipment("s1", "900"), order("901", "5"), order("902", "8"))
+    with transaction(house.engine) as connection:
+        for subject in ("5", "6", "8"):
+            whose: dict[str, Any] = {"account_id": house.account_id, "provider": "shopify", "tenant": SHOP}
+            privacy.ask_export(connection, **whose, subject=subject, at=NOW)
+    assert run(house.context, now=LATER)["exports"] == 3
+    house.hear(merge("4", "5", minute=1))
+    first = house.forget("7")
+    told = len(house.all("events"))
+    merged = house.hear(merge("5", "6", minute=2), merge("6", "7", minute=3))
+    # That the orders changed hands is told to nobody: they are about to be nobody's.
+    assert [event["type"] for event in house.all("events")][told:] == ["user.deleted", "user.deleted"]
+    asked = [row for row in house.all("erasures") if row["id"] != first]
+    assert {(row["subject"], row["state"]) for row in asked} == {("7", "requested")}
+    house.hear(user("6", minute=600))  # it comes before the erasure does, and brings nobody back
+    assert run(house.context, now=LATER, seconds=60)["erasures"] == len(asked) == 1
+
+    assert_only_one_is_erased_with_all_of_theirs(house)
+    orders = {row["external_id"]: row for row in house.all("orders")}
+    assert {name for name, row in orders.items() if row["redacted_at"]} == {"900", "901"}
+    assert orders["900"]["total_minor"] == 4200
+    assert {row["subject"] for row in house.all("exports") if row["path"]} == {"8"}
+    assert [event["type"] for event in house.all("events")].count("user.deleted") == 4
+    proofs = [row["detail"] for row in house.all("audit_log") if row["action"] == "erasure.requested"]
+    assert proofs == [{"customer": "7", "merged": ["5", "6"]}]
+
+    house.hear(replay=merged)  # which asks for no third one
+    house.hear(merge("6", "7", minute=700))
+    assert len(house.all("erasures")) == 2
+    house.hear(order("905", "5", minute=900))
+    assert_only_one_is_erased_with_all_of_theirs(house)
+
+
+@pytest.mark.parametrize("minute", [-600, 600])
+def test_k21_a_merge_into_an_erased_person_of_somebody_we_never_had_takes_their_orders(
+    house: House, minute: int
+) -> None:
+    house.hear(user("7"), user("8"), order("900", "6"), order("902", "8"))
+    house.forget("7")
+    house.hear(merge("6", "7", minute=minute))
+    assert run(house.context, now=LATER, seconds=60)["erasures"] == 1
+    assert_only_one_is_erased_with_all_of_theirs(house)
+    assert {row["external_id"]: row["redacted_at"] is not None for row in house.all("orders")} == {
+        "900": True,
+        "902": False,
+    }
 
 
 def test_k21_a_person_we_never_had_is_kept_out(house: House) -> None:
