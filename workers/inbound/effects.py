@@ -13,15 +13,27 @@ from sqlalchemy import Connection
 
 from shared import alerts, privacy
 from shared.alerts import raise_alert
-from workers.inbound.demands import CONFIRMATION, DATA_REQUEST, DISCONNECTION, INQUIRY, INTEGRATION, Demand
+from workers.inbound.demands import CONFIRMATION, DATA_REQUEST, DISCONNECTION, ERASURE, INTEGRATION, Demand
 from workers.inbound.reading import Reading
 from workers.inbound.uninstall import Uninstalled, uninstall
 
 
-def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: datetime) -> None:
-    """Do or note down everything that the readings ask for.
+def ask_requests(connection: Connection, readings: Iterable[Reading]) -> None:
+    """Write down whose data is to be shown or erased; to be called before the records are locked.
 
-    Idempotent: a message that is replayed asks for the same erasure again, and for no second export.
+    An erasure locks its own row and then the records: who replays the message that asked for it would wait for the row
+    as it waits for them. Idempotent: a replayed message asks for the same erasure again, and for no second export.
+    """
+    for reading in readings:
+        for demand in reading.demands:
+            if demand.kind in (DATA_REQUEST, ERASURE):
+                _ask(connection, reading, demand)
+
+
+def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: datetime) -> None:
+    """Do or note down everything else that the readings ask for, but for inquiries, which were asked before as well.
+
+    Idempotent.
     """
     for reading in readings:
         for demand in reading.demands:
@@ -30,8 +42,6 @@ def meet_demands(connection: Connection, readings: Iterable[Reading], *, now: da
                     _uninstall(connection, reading, demand, now)
             elif demand.kind in (CONFIRMATION, DISCONNECTION):
                 _tell(connection, reading, demand, now)
-            elif demand.kind != INQUIRY:  # which was asked before the records were locked
-                _ask(connection, reading, demand)
 
 
 def _uninstall(connection: Connection, reading: Reading, demand: Demand, now: datetime) -> None:

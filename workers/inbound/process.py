@@ -22,7 +22,7 @@ from shared.providers.registry import PROVIDERS
 from shared.states import MessageState
 from workers.inbound import dedupe, messages
 from workers.inbound.doubts import mark_doubted
-from workers.inbound.effects import meet_demands
+from workers.inbound.effects import ask_requests, meet_demands
 from workers.inbound.guard import Applied, Effect
 from workers.inbound.inquiries import ask_inquiries
 from workers.inbound.listings import load_listings
@@ -124,6 +124,7 @@ def _attempt(job: _Job, batch: Sequence[Inbound], *, refused: str | None = None)
     dedupe.drop_told(job.connection, readings)
     mark_doubted(job.connection, readings)
     ask_inquiries(job.connection, readings, now=job.now, in_seconds=job.ask_in_seconds)
+    ask_requests(job.connection, readings)
     events = _apply(job, readings)
     meet_demands(job.connection, readings, now=job.now)
     if job.replay:

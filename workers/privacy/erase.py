@@ -98,9 +98,11 @@ def _step(
     if _look_again(connection, request, counts, now=now):
         request["fence"] = None
         return Step.MORE
-    erased = erase_messages(connection, request, limit=BATCH)
-    counts["messages"] += erased
-    if erased == BATCH:
+    of_messages = erase_messages(connection, request, limit=BATCH)
+    counts["messages"] += of_messages.emptied
+    if of_messages.emptied < of_messages.found:
+        return Step.MORE if of_messages.emptied else Step.WAIT
+    if of_messages.found == BATCH:
         return Step.MORE
     counts["files"] += _erase_files(connection, context, request)
     return Step.DONE

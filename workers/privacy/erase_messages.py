@@ -2,24 +2,33 @@
 
 Comes in: an open erasure, inside the caller's transaction. Left behind: rows without body, headers and reason; that a
 message came, and what became of it, stays. A process that dies before the commit leaves nothing of it.
+
+A replay locks its messages before the records that they speak of, which the erasure has locked by then. So a message
+that is being replayed is not waited for, but left to the next step.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from shared.privacy import WHOLE_SHOP
 from workers.inbound.subjects import TENANT, subject
 from workers.privacy.merged import merged
 
 _ERASE = """
-UPDATE messages SET body = NULL, headers = '{{}}', path = '', reason = NULL
-WHERE id = ANY(ARRAY(
+WITH found AS MATERIALIZED (
     SELECT id FROM messages
     WHERE account_id = :account_id AND provider = :provider AND body IS NOT NULL AND ({whose})
     ORDER BY id LIMIT :limit
-))
+), free AS MATERIALIZED (
+    SELECT id FROM messages WHERE id = ANY(ARRAY(SELECT id FROM found)) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+), emptied AS (
+    UPDATE messages SET body = NULL, headers = '{{}}', path = '', reason = NULL
+    WHERE id = ANY(ARRAY(SELECT id FROM free))
+    RETURNING id
+)
+SELECT (SELECT count(*) FROM found) AS found, (SELECT count(*) FROM emptied) AS emptied
 """
 # A message of several tenants has none of its own, and names them among its subjects: not with whom of each, so it is
 # emptied for a namesake as well.
@@ -37,25 +46,32 @@ _OF_PERSON = text(
 )
 
 
-def erase_messages(connection: Connection, request: dict[str, Any], *, limit: int) -> int:
-    """How many messages were emptied, at most `limit`."""
+class Emptied(NamedTuple):
+    """How many messages there were, at most as many as were asked for, and how many of them were emptied."""
+
+    found: int
+    emptied: int
+
+
+def erase_messages(connection: Connection, request: dict[str, Any], *, limit: int) -> Emptied:
+    """Empty the next messages, at most `limit`; fewer than were found where others have some locked."""
     values = {name: request[name] for name in ("account_id", "provider", "tenant")} | {"limit": limit}
     values["own"] = subject(TENANT, request["tenant"])
     if request["subject"] == WHOLE_SHOP:
-        return connection.execute(_OF_SHOP, values).rowcount
+        return _emptied(connection, _OF_SHOP, values)
     known_as = [request["subject"], *merged(connection, request)]
     ids = [*known_as, *request["orders"]]
-    return connection.execute(
-        _OF_PERSON,
-        values
-        | {
-            "subjects": [
-                *(subject("user", user) for user in known_as),
-                *(subject("order", order) for order in request["orders"]),
-            ],
-            "pattern": f"(^|[^0-9A-Za-z_-])({'|'.join(map(_literal, ids))})([^0-9A-Za-z_-]|$)",
-        },
-    ).rowcount
+    values["subjects"] = [
+        *(subject("user", user) for user in known_as),
+        *(subject("order", order) for order in request["orders"]),
+    ]
+    values["pattern"] = f"(^|[^0-9A-Za-z_-])({'|'.join(map(_literal, ids))})([^0-9A-Za-z_-]|$)"
+    return _emptied(connection, _OF_PERSON, values)
+
+
+def _emptied(connection: Connection, statement: TextClause, values: dict[str, Any]) -> Emptied:
+    row = connection.execute(statement, values).one()
+    return Emptied(row.found, row.emptied)
 
 
 def _literal(value: str) -> str:

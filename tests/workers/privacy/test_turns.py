@@ -130,3 +130,27 @@ def test_an_erasure_and_whom_it_meets_never_wait_for_each_other(
         return (mine, theirs) if is_first else (theirs, mine)
 
     at_every_lock(house, engines, both)
+
+
+@turn
+def test_an_erasure_and_the_replay_of_what_asked_for_it_never_wait_for_each_other(
+    house: House, engines: list[Engine], is_first: bool
+) -> None:
+    changes = [user("7"), order("903", "7", minute=9), {"kind": "erasure", "op": "delete", "id": "7"}]
+
+    def both() -> tuple[Work, Work]:
+        begin(house, is_known=True)
+        message = house.hear(*changes)
+        [asked] = house.all("erasures")
+
+        def replaying(engine: Engine) -> None:
+            with transaction(engine) as connection:  # as a job does it, which locks what it is to replay
+                connection.execute(
+                    text("SELECT id FROM messages WHERE id = :id FOR UPDATE"), {"id": message.message_id}
+                )
+                house.take_in(connection, replay=message)
+
+        mine = erasing(house, asked["id"])
+        return (mine, replaying) if is_first else (replaying, mine)
+
+    at_every_lock(house, engines, both)
