@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     ingress_host: str = Field("127.0.0.1", description="Address the ingress listens on.")
     ingress_port: int = Field(8080, ge=1, le=65535, description="Port the ingress listens on.")
     ingress_workers: int = Field(2, ge=1, le=64, description="Processes of the ingress server.")
-    ingress_threads: int = Field(6, ge=1, le=256, description="Threads in each ingress process.")
+    ingress_threads: int = Field(16, ge=1, le=256, description="Threads in each ingress process.")
     public_url: str = Field(
         "", description="The ingress as providers see it, e.g. https://hooks.example.com; used where a URL is signed."
     )
