@@ -35,6 +35,7 @@ from shared.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 15.0
 START_SECONDS = 30.0
+GRACE_SECONDS = 4.0  # nobody waits for what hangs on purpose
 
 
 def free_port() -> int:
@@ -79,6 +80,7 @@ class Stack:
             flower_port=self.flower_port,
             log_level="WARNING",
             sns_stand_in=self.folder / "sns",
+            shutdown_grace_seconds=GRACE_SECONDS,
         )
 
     @property
@@ -92,6 +94,7 @@ class Stack:
             "allowed_destination_cidrs",
             "log_level",
             "sns_stand_in",
+            "shutdown_grace_seconds",
         )
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CROSSDOCK_")}
         return (
