@@ -14,6 +14,11 @@ from sqlalchemy import Connection, text
 
 from shared.destinations.registry import DESTINATIONS
 
+# Statistics of this table are old by nature: gathered while nothing was due, they say that nothing ever is. So below
+# what looks for one row does so by a scalar query with a limit, for an EXISTS may become a scan of the backlog. And a
+# state is `(SELECT 'pending')` where the row is found by something better: as a constant it would let the planner go
+# through the whole of deliveries_due for each row instead.
+
 # A loose index scan: one probe of deliveries_due for each lane that has pending deliveries, and one more for whether
 # the first of them (of a strict lane: its head) is due. The cost grows with those lanes, not with the backlog nor with
 # idle subscriptions: each LIMIT keeps the planner from turning the probes into a scan of the backlog.
@@ -39,12 +44,11 @@ FROM busy LEFT JOIN subscriptions s ON s.id = busy.id LEFT JOIN lanes l ON l.sub
 WHERE busy.id IS NOT NULL
 """)
 # Of one record's events one is on its way at a time, and an older one that is owed still goes first, whenever that is.
-# Scalar queries rather than NOT EXISTS, which the planner may turn into a scan of the backlog.
 _ITS_TURN = """
     (SELECT 1 FROM deliveries o WHERE o.subscription_id = d.subscription_id AND o.record_id = d.record_id
-        AND o.state = 'leased' LIMIT 1) IS NULL
+        AND o.state = (SELECT 'leased') LIMIT 1) IS NULL
     AND (SELECT 1 FROM deliveries o WHERE o.subscription_id = d.subscription_id AND o.record_id = d.record_id
-        AND o.state = 'pending' AND o.event_id < d.event_id LIMIT 1) IS NULL
+        AND o.state = (SELECT 'pending') AND o.event_id < d.event_id LIMIT 1) IS NULL
 """
 # Asked only of lanes that keep order by record and have something due, all of which may have to wait its turn.
 _MAY_GO = text(f"""
@@ -88,8 +92,9 @@ WITH lane AS MATERIALIZED (
         WHERE d.subscription_id = lane.id AND d.state = 'pending' AND d.next_attempt_at <= :now {and_so}
         ORDER BY d.next_attempt_at, d.id LIMIT GREATEST(lane.places, 0)
         FOR NO KEY UPDATE SKIP LOCKED
-    ) p WHERE NOT lane.strict OR NOT EXISTS (
-        SELECT 1 FROM deliveries s WHERE s.subscription_id = lane.id AND s.strict AND s.state IN ('pending', 'leased'))
+    ) p WHERE NOT lane.strict OR (
+        SELECT 1 FROM deliveries s WHERE s.subscription_id = lane.id AND s.strict AND s.state IN ('pending', 'leased')
+        LIMIT 1) IS NULL
     UNION ALL
     SELECT h.id, h.event_id FROM lane CROSS JOIN LATERAL (
         SELECT d.id, d.event_id, d.state, d.next_attempt_at FROM deliveries d
@@ -102,7 +107,7 @@ WITH lane AS MATERIALIZED (
     FROM picked LEFT JOIN events e ON e.id = picked.event_id
 )
 UPDATE deliveries d SET state = 'leased', claim_id = CAST(:claim AS uuid), lease_until = :until
-FROM sized WHERE d.id = sized.id AND d.state = 'pending' AND coalesce(sized.bytes_before, 0) < :most_bytes
+FROM sized WHERE d.id = sized.id AND d.state = (SELECT 'pending') AND coalesce(sized.bytes_before, 0) < :most_bytes
 RETURNING CAST(d.id AS text) AS delivery_id, CAST(d.account_id AS text) AS account_id,
     CAST(d.subscription_id AS text) AS subscription_id, CAST(d.event_id AS text) AS event_id,
     d.event_type, d.tries, d.attempts, sized.body, d.last_error IS NOT NULL

@@ -36,7 +36,7 @@ ORDER BY l.subscription_id
 FOR NO KEY UPDATE OF l
 """)
 
-# One document in: far cheaper to make and to read than a dozen bound arrays.
+# One document in: far cheaper to make and to read than a dozen bound arrays. The state is asked for as in `claim`.
 _SETTLE = text("""
 WITH result AS (
     SELECT * FROM json_to_recordset(CAST(:results AS json)) AS result(id uuid, claim uuid, state text,
@@ -48,7 +48,7 @@ WITH result AS (
         next_attempt_at = COALESCE(r.next_at, d.next_attempt_at),
         finished_at = CASE WHEN r.state IN ('delivered', 'dead', 'discarded') THEN CAST(:now AS timestamptz) END,
         last_status = r.status, last_error = r.code
-    FROM result r WHERE d.id = r.id AND d.state = 'leased' AND d.claim_id = r.claim
+    FROM result r WHERE d.id = r.id AND d.state = (SELECT 'leased') AND d.claim_id = r.claim
     RETURNING d.id, d.account_id, d.subscription_id, d.event_id, d.attempts AS number, r.sent, r.verdict, r.status,
         r.code, r.error, r.excerpt, r.ms, r.started
 ), noted AS (
