@@ -26,6 +26,8 @@ KEEP_ALIVE_SECONDS = 4.0
 # A name server that does not answer holds its thread for long; the others' names must not wait behind it.
 LOOK_UPS = 64
 _HOSTS_KEPT = 10_000
+# Of connections that nobody uses just now, to all receivers together: a process has a thousand files, often.
+IDLE_MOST = 256
 
 
 class Origin(NamedTuple):
@@ -44,7 +46,8 @@ class Connections:
         self._networks = networks
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context()
-        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._since: dict[Connection, tuple[Origin, float]] = {}  # of all that are idle, the longest first
         self._vetted: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._names = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
@@ -58,9 +61,10 @@ class Connections:
             OSError: it cannot be made; `ssl.SSLError` where that is TLS's doing.
         """
         oldest = self._loop.time() - KEEP_ALIVE_SECONDS
-        idle = self._idle.get(origin)
-        while idle:
-            since, connection = idle.pop()
+        while idle := self._idle.get(origin):
+            connection = idle[-1]
+            _, since = self._since[connection]
+            self._forget(connection)
             if since >= oldest and connection.may_be_kept():
                 return connection
             connection.close()
@@ -71,7 +75,10 @@ class Connections:
         """Keep a connection for the next request, if it may be kept."""
         if not connection.may_be_kept():
             return
-        self._idle.setdefault(origin, []).append((self._loop.time(), connection))
+        self._idle.setdefault(origin, []).append(connection)
+        self._since[connection] = (origin, self._loop.time())
+        while len(self._since) > IDLE_MOST:
+            self._close_longest_idle()
         if self._sweep is None:
             self._sweep = self._loop.call_later(KEEP_ALIVE_SECONDS, self._close_stale)
 
@@ -80,27 +87,30 @@ class Connections:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for idle in self._idle.values():
-            for _, connection in idle:
-                connection.close()
-        self._idle.clear()
+        while self._since:
+            self._close_longest_idle()
         for _, looking in self._vetted.values():
             looking.cancel()
         self._names.shutdown(wait=False)
 
+    def _forget(self, connection: Connection) -> None:
+        """It is idle no more."""
+        origin, _ = self._since.pop(connection)
+        self._idle[origin].remove(connection)
+        if not self._idle[origin]:
+            del self._idle[origin]
+
+    def _close_longest_idle(self) -> None:
+        connection = next(iter(self._since))
+        self._forget(connection)
+        connection.close()
+
     def _close_stale(self) -> None:
         self._sweep = None
         oldest = self._loop.time() - KEEP_ALIVE_SECONDS
-        for origin, idle in list(self._idle.items()):
-            kept = [(since, connection) for since, connection in idle if since > oldest and connection.may_be_kept()]
-            for since, connection in idle:
-                if since <= oldest:
-                    connection.close()
-            if kept:
-                self._idle[origin] = kept
-            else:
-                del self._idle[origin]
-        if self._idle:
+        while self._since and next(iter(self._since.values()))[1] <= oldest:
+            self._close_longest_idle()
+        if self._since:
             self._sweep = self._loop.call_later(KEEP_ALIVE_SECONDS, self._close_stale)
 
     async def _connect(self, origin: Origin) -> Connection:
@@ -134,17 +144,20 @@ class Connections:
                 self._vetted.clear()
             looking = asyncio.ensure_future(self._look_up(host, port))
             # One that failed is asked again by the next request; whether anybody still waits for it or not.
-            looking.add_done_callback(lambda done: self._forget(host, port, done))
+            looking.add_done_callback(lambda done: self._forget_name(host, port, done))
             known = self._vetted[host, port] = (now + VETTED_SECONDS, looking)
-        # One that gives up waiting must not take the look-up away from the others.
-        return await asyncio.shield(known[1])
+        # One that gives up waiting must not take the look-up away from the others; `wait` cancels nothing.
+        await asyncio.wait([known[1]])
+        if known[1].cancelled():
+            raise ConnectionAbortedError("the way out is being closed")
+        return known[1].result()
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         found = await self._loop.run_in_executor(self._names, look_up, host, port)
         vet(host, found, self._networks)
         return found
 
-    def _forget(self, host: str, port: int, looking: "asyncio.Future[list[str]]") -> None:
+    def _forget_name(self, host: str, port: int, looking: "asyncio.Future[list[str]]") -> None:
         if looking.cancelled() or looking.exception() is not None:
             known = self._vetted.get((host, port))
             if known is not None and known[1] is looking:

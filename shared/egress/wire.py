@@ -15,6 +15,9 @@ from typing import cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 HEAD_BYTES = 65_536  # of a reply's status line and headers, interim replies included
+# Of all that is read of one reply beside its body: its head, and what frames a body in chunks. Neither a chunk's
+# extensions nor the trailers behind the last have an end of their own.
+FRAME_BYTES = 2 * HEAD_BYTES
 CONTINUE, SWITCHING, OK = 100, 101, 200
 _KEPT_HEADERS = frozenset({b"retry-after"})
 
@@ -26,7 +29,7 @@ class ReplyMalformed(Exception):
 class Reply:
     """What has come of one exchange so far."""
 
-    __slots__ = ("_keep", "_most", "body", "count", "headers", "is_full", "is_whole", "status")
+    __slots__ = ("_keep", "_most", "body", "count", "headers", "is_full", "is_whole", "status", "wire_bytes")
 
     def __init__(self, most: int, keep: int) -> None:
         self.status: int | None = None
@@ -35,6 +38,7 @@ class Reply:
         self.count = 0
         self.is_whole = False
         self.is_full = False  # longer than `most` bytes: the rest is not read
+        self.wire_bytes = 0  # read of it in all
         self._most = most
         self._keep = keep
 
@@ -45,6 +49,11 @@ class Reply:
         if room > 0:
             self.body += data[:room]
         self.is_full = self.count > self._most
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether more was read of it than any reply needs whose body is not too long."""
+        return self.wire_bytes - self.count > FRAME_BYTES
 
 
 class Connection(asyncio.Protocol):
@@ -131,6 +140,7 @@ class Connection(asyncio.Protocol):
             return
         if self._in_head:
             self._head_bytes += len(data)
+        reply.wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -140,7 +150,7 @@ class Connection(asyncio.Protocol):
         else:
             if self._in_head and self._head_bytes > HEAD_BYTES:
                 self._fail(f"its head is longer than {HEAD_BYTES} bytes")
-            elif reply.is_whole or reply.is_full:
+            elif reply.is_whole or reply.is_full or reply.is_endless:
                 self._end()
 
     def _fail(self, what: str) -> None:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.destinations.contract import Answer, Outgoing
-from shared.egress import networks_of
+from shared.egress import connections, networks_of
 from shared.egress.connections import KEEP_ALIVE_SECONDS
 from shared.egress.sessions import RESPONSE_BYTES, Session
-from shared.egress.wire import HEAD_BYTES, Connection, Reply, ReplyMalformed, request_head
+from shared.egress.wire import FRAME_BYTES, HEAD_BYTES, Connection, Reply, ReplyMalformed, request_head
 
 LOOPBACK = networks_of(["127.0.0.0/8"])
 
@@ -156,6 +156,36 @@ def test_the_status_counts_whatever_becomes_of_the_body(parts: list[bytes], end:
         reply, connection = await exchange(*parts, end=end, keep=10)
         assert (reply.status, bytes(reply.body)) == (status, body)
         assert not connection.may_be_kept()
+
+    run(story)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"2\r\nok\r\n0\r\nX-Trailer: ", id="a_trailer_without_end"),
+        pytest.param(b"2\r\nok\r\n2;extension=", id="an_extension_without_end"),
+    ],
+)
+def test_what_frames_a_body_has_an_end_too(start: bytes):
+    async def story() -> None:
+        line, loop = Line(), asyncio.get_running_loop()
+        connection = Connection(loop)
+        connection.connection_made(line)
+        sending = asyncio.ensure_future(connection.exchange(b"request", until=loop.time() + 600, most=1000, keep=1000))
+        await asyncio.sleep(0)
+        connection.data_received(CHUNKED + start)
+        read = 0
+        while not line.closed:
+            connection.data_received(b"a" * 10_000)
+            read += 10_000
+            await asyncio.sleep(0)
+            assert read < 2 * FRAME_BYTES
+        reply = await sending
+        assert (reply.status, bytes(reply.body)) == (200, b"ok")
 
     run(story)
 
@@ -328,6 +358,17 @@ def test_a_connection_is_kept_for_a_while_and_not_longer():
         for _ in range(2):
             assert (await post(session, f"{url}/b")).status == 200
         assert len(set(crm.peers)) == 3
+
+    with_crm(story)
+
+
+def test_no_more_connections_are_kept_idle_than_a_process_has_files_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connections, "IDLE_MOST", 5)
+
+    async def story(crm: Crm, session: Session, url: str, _: MovedLoop) -> None:
+        await asyncio.gather(*[post(session, f"{url}/{number}") for number in range(20)])
+        await asyncio.gather(*[post(session, f"{url}/{number}") for number in range(20)])
+        assert len(set(crm.peers)) == 20 + 15, "five of them were kept"
 
     with_crm(story)
 
