@@ -1,6 +1,7 @@
-"""Tells what PostgreSQL refuses for what it was given to hold from trouble that passes.
+"""Tells what a message's own content causes from trouble that passes.
 
-Comes in: an error of the database. Comes out: whether the values are at fault, and in which words. Pure.
+Comes in: an error of the database, or that there was too much to hold. Comes out: whether the values are at fault, and
+in which words. Pure.
 """
 
 from typing import Final
@@ -12,11 +13,28 @@ from sqlalchemy.exc import DBAPIError
 _CLASSES: Final = ("21", "22", "23", "54")
 
 
-def is_poison(error: DBAPIError) -> bool:
+# Of events that one transaction may tell. A message of the largest size that is taken in comes to less, unless it
+# multiplies: a hundred items that are one record tell the whole of it a hundred times.
+EVENT_BYTES: Final = 32_000_000
+
+
+class Overfull(Exception):
+    """What a batch means is more than is to be held in memory."""
+
+
+def is_poison(error: Exception) -> bool:
     """Whether the same values would be refused again."""
+    if isinstance(error, MemoryError | Overfull):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
     return not error.connection_invalidated and str(getattr(error.orig, "pgcode", None))[:2] in _CLASSES
 
 
-def describe(error: DBAPIError) -> str:
-    """The first line of what PostgreSQL says, without the statement and its values."""
+def describe(error: Exception) -> str:
+    """What is to be said of it; of PostgreSQL's words the first line, without the statement and its values."""
+    if isinstance(error, MemoryError):
+        return "to understand it takes more memory than there is"
+    if not isinstance(error, DBAPIError):
+        return str(error)
     return f"{type(error.orig).__name__}: {str(error.orig).strip().partition(chr(10))[0]}"

@@ -28,7 +28,7 @@ from workers.inbound.inquiries import ask_inquiries
 from workers.inbound.listings import load_listings
 from workers.inbound.origin import Origin
 from workers.inbound.parts import with_parts
-from workers.inbound.poison import describe, is_poison
+from workers.inbound.poison import EVENT_BYTES, Overfull, describe, is_poison
 from workers.inbound.reading import Inbound, Reading, identify, transform
 from workers.inbound.record_events import drafts
 from workers.inbound.records import apply_changes
@@ -84,8 +84,8 @@ def process(
 
     Idempotent for fresh messages: one whose row is committed is passed over. `replay` updates the rows that are
     there instead of inserting them, and knows no repeats. What messages leave open is asked for in `ask_in_seconds`. A
-    batch that PostgreSQL refuses is halved until the message that it refuses stands alone; that one is failed, and the
-    others go through.
+    batch that PostgreSQL refuses, or that means more than is to be held at once, is halved until the message that is at
+    fault stands alone; that one is failed, and the others go through.
     """
     return _process(_Job(connection, listings, now, replay, ask_in_seconds, providers), batch)
 
@@ -96,7 +96,7 @@ def _process(job: _Job, batch: Sequence[Inbound]) -> Tally:
     try:
         with job.connection.begin_nested():
             return _attempt(job, batch)
-    except DBAPIError as error:
+    except (DBAPIError, MemoryError, Overfull) as error:
         if not is_poison(error):
             raise
         if len(batch) == 1:
@@ -144,14 +144,17 @@ def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
         apply_changes(job.connection, [change for reading in readings for change in reading.changes], now=job.now)
     )
     events: list[EventDraft] = []
+    size = 0
     for reading in readings:
         mine = [next(applied) for _ in reading.changes]
-        origin = _origin(reading)
-        told = [
-            event for change, one in with_parts(reading.changes, mine) for event in drafts(change.kind, one, origin)
-        ]
-        events += told
-        reading.events_count = len(told)
+        origin, before = _origin(reading), len(events)
+        for change, one in with_parts(reading.changes, mine):
+            for event in drafts(change.kind, one, origin):
+                events.append(event)
+                size += len(event.body)
+                if size > EVENT_BYTES:
+                    raise Overfull(f"what is to be told of it is longer than {EVENT_BYTES} characters")
+        reading.events_count = len(events) - before
         _mark_forgotten(reading, mine)
         if reading.state is None:  # one that is failed for some of its items has changes all the same
             _settle(reading, mine)

@@ -14,6 +14,9 @@ from shared.users import FIELD_NAMES, deleted_user_json, user_json
 from workers.inbound.guard import Applied, Effect, Row
 from workers.inbound.origin import Origin, draft
 
+# Of the events about single tags and fields of one change, each of which carries the whole user. Past it `user.updated`
+# is all that is told: it has them all among its changes, and a thousand copies of a large user are no news.
+SINGLES_BYTES = 1_000_000
 _SHAPES = shapes_of("user")
 _CONSENT = frozenset({"export_consent_given", "export_consent_at"})
 
@@ -21,7 +24,8 @@ _CONSENT = frozenset({"export_consent_given", "export_consent_at"})
 def drafts(applied: Applied, origin: Origin) -> Iterator[EventDraft]:
     """The events of one applied change, in the order they are to be told.
 
-    A user that is created tells its tags and custom fields in `user.created` alone.
+    A user that is created tells its tags and custom fields in `user.created` alone, and one of which too much changes
+    at once in `user.updated`.
     """
     after = applied.after
     if after is None or applied.effect in (Effect.UNCHANGED, Effect.STALE):
@@ -35,30 +39,26 @@ def drafts(applied: Applied, origin: Origin) -> Iterator[EventDraft]:
         return
     before = applied.before or after
     changes = _changes(before, after, applied.changed)
-    yield _draft("user.updated", {"user": user, "changes": changes}, after, origin)
-    if "tags" in applied.changed:
-        yield from _tag_drafts(before, after, user, origin)
-    if "custom_fields" in applied.changed:
-        yield from _field_drafts(before, after, user, origin)
+    updated = _draft("user.updated", {"user": user, "changes": changes}, after, origin)
+    yield updated
+    singles = [*_tags(before, after), *_fields(before, after)]
+    if len(singles) * len(updated.body) <= SINGLES_BYTES:
+        for event_type, about in singles:
+            yield _draft(event_type, {"user": user, **about}, after, origin)
 
 
-def _tag_drafts(before: Row, after: Row, user: Mapping[str, Any], origin: Origin) -> Iterator[EventDraft]:
+def _tags(before: Row, after: Row) -> Iterator[tuple[str, dict[str, Any]]]:
     old = {tag["name"]: tag for tag in before["tags"]}
     new = {tag["name"]: tag for tag in after["tags"]}
-    for name, tag in new.items():
-        if name not in old:
-            yield _draft("tag.added", {"user": user, "tag": tag}, after, origin)
-    for name, tag in old.items():
-        if name not in new:
-            yield _draft("tag.removed", {"user": user, "tag": tag}, after, origin)
+    yield from (("tag.added", {"tag": tag}) for name, tag in new.items() if name not in old)
+    yield from (("tag.removed", {"tag": tag}) for name, tag in old.items() if name not in new)
 
 
-def _field_drafts(before: Row, after: Row, user: Mapping[str, Any], origin: Origin) -> Iterator[EventDraft]:
+def _fields(before: Row, after: Row) -> Iterator[tuple[str, dict[str, Any]]]:
     old, new = before["custom_fields"], after["custom_fields"]
     for name in {**old, **new}:
         if old.get(name) != new.get(name):
-            field = {"name": name, "old": old.get(name), "new": new.get(name)}
-            yield _draft("customfield.updated", {"user": user, "field": field}, after, origin)
+            yield "customfield.updated", {"field": {"name": name, "old": old.get(name), "new": new.get(name)}}
 
 
 def _changes(before: Row, after: Row, columns: frozenset[str]) -> dict[str, dict[str, Any]]:
