@@ -196,12 +196,18 @@ class Embedded:
     def start_postgres(self) -> None:
         """Start PostgreSQL, making its data folder on first use; `wait` tells when it answers."""
         folder = self.data_dir / "postgres"
+        making = self.data_dir / "postgres.making"
+        if making.exists():  # a first start that was killed half-way: nobody has ever had anything in it
+            shutil.rmtree(folder, ignore_errors=True)
         fresh = not (folder / "PG_VERSION").exists()
+        if fresh:
+            making.touch()
         server = _postgres_wheel(folder)
         # The password goes in before the first start, so that there is no moment without one.
         if fresh:
             server.ensure_pgdata_inited()
             self._secure_postgres(folder, server)
+            making.unlink()
         _end_leftover(folder / "postmaster.pid", "postgres")
         settings = POSTGRES_SETTINGS | {"listen_addresses": "", "unix_socket_directories": str(self._sockets)}
         if not self.durable:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -153,3 +154,32 @@ def test_a_server_that_does_not_hear_is_ended_all_the_same(embedded: Embedded, n
     assert all(_is_gone(pid) for pid in pids)
     with Embedded(embedded.data_dir) as again:
         assert _execute(again, "SELECT count(*) FROM kept") == [(0,)]
+
+
+class KilledHere(BaseException):
+    """What kill -9 is to the code that it hits."""
+
+
+@pytest.mark.parametrize("step", ["before_the_password", "before_the_database", "before_it_is_closed"])
+def test_a_first_start_that_is_killed_half_way_begins_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    real, ran = subprocess.run, []
+
+    def run(arguments: list[str], **more: Any) -> Any:
+        if "--single" in arguments:
+            ran.append(arguments)
+            if step == "before_the_password" or (step == "before_the_database" and len(ran) == 2):
+                raise KilledHere
+        done = real(arguments, **more)
+        if step == "before_it_is_closed" and len(ran) == 2:
+            raise KilledHere
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", run)
+        with pytest.raises(KilledHere):
+            Embedded(folder / "data").start_postgres()
+    with Embedded(folder / "data") as again:
+        assert _execute(again, "SELECT 1") == [(1,)]
+        assert "trust" not in (again.data_dir / "postgres" / "pg_hba.conf").read_text()
