@@ -80,16 +80,13 @@ class Session:
     def _address(self, url: str) -> _Address:
         target = target_of(url, allow_http=self._allow_http)
         try:
-            parsed = URL(url)
-            host, path = parsed.host_port_subcomponent, parsed.raw_path_qs
+            path = URL(url).raw_path_qs
         except ValueError as error:
             raise EgressRefused("url_malformed", str(error)) from error
-        if host is None:
-            raise EgressRefused("url_malformed", "The URL has no host.")
         if len(self._addresses) >= _URLS_KEPT:
             self._addresses.clear()
         origin = Origin(target.scheme == "https", target.host, target.port, target.is_literal)
-        address = self._addresses[url] = _Address(origin, host, path)
+        address = self._addresses[url] = _Address(origin, target.host_header, path)
         return address
 
     async def close(self) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+import idna
+
 from shared.egress.addresses import vet
 from shared.errors import EgressRefused
 from shared.networks import Networks, networks_of
@@ -56,6 +58,12 @@ class Target:
     port: int
     is_literal: bool  # the host is an address already
 
+    @property
+    def host_header(self) -> str:
+        """What the Host header says: the very host that is resolved and connected to."""
+        host = f"[{self.host}]" if ":" in self.host else self.host.rstrip(".")
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
 
 def target_of(url: str, *, allow_http: bool) -> Target:
     """Where `url` leads, without asking anyone.
@@ -80,6 +88,8 @@ def target_of(url: str, *, allow_http: bool) -> Target:
     if port in _REFUSED_PORTS:
         raise EgressRefused("port_refused", f"Port {port} is not one that webhooks are received at.")
     literal = _is_literal(host)
+    if "[" in parts.netloc and not literal:
+        raise EgressRefused("url_malformed", "What stands in brackets is no address.")
     return Target(scheme, host if literal else _ascii(host), port, literal)
 
 
@@ -131,7 +141,8 @@ def _is_literal(host: str) -> bool:
 
 def _ascii(host: str) -> str:
     try:
-        name = host.encode("idna").decode() if not host.isascii() else host
+        # As browsers do it. Python's own codec is of 2003: it takes faß.de for fass.de, which is somebody else's.
+        name = idna.encode(host, uts46=True).decode() if not host.isascii() else host
     except UnicodeError as error:
         raise EgressRefused("url_malformed", "The URL's host is not a name.") from error
     if not _HOST.fullmatch(name) or ".." in name:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shared.egress import check_url, networks_of
 from shared.egress.addresses import why_refused
+from shared.egress.urls import target_of
 from shared.errors import EgressRefused
 
 REFUSED = {
@@ -125,3 +126,26 @@ def test_ordinary_urls_pass_without_asking_the_network(url: str):
 
 def test_http_passes_only_where_it_is_allowed():
     check_url("http://10.1.0.1/", allow_http=True, networks=["10.1.0.0/16"])
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "header"),
+    [
+        ("https://faß.de/x", "xn--fa-hia.de", "xn--fa-hia.de"),  # not fass.de, which is somebody else's
+        ("https://σς.example/", "xn--3xab.example", "xn--3xab.example"),
+        ("https://MÜNCHEN.example:8443/", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example:8443"),
+        ("http://crm.example:80/", "crm.example", "crm.example"),
+        ("https://crm.example:80/", "crm.example", "crm.example:80"),
+        ("https://[2606:4700::1111]:8443/", "2606:4700::1111", "[2606:4700::1111]:8443"),
+    ],
+)
+def test_the_host_that_is_told_is_the_one_that_is_connected_to(url: str, host: str, header: str):
+    target = target_of(url, allow_http=True)
+    assert (target.host, target.host_header) == (host, header)
+
+
+@pytest.mark.parametrize("url", ["https://[v1.x]/", "https://a\u200db.example/", "https://xn--.ü.example/"])
+def test_a_host_that_is_no_name_is_refused_when_it_is_set(url: str):
+    with pytest.raises(EgressRefused) as refused:
+        target_of(url, allow_http=False)
+    assert refused.value.code == "url_malformed"
