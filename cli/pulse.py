@@ -14,8 +14,16 @@ WORKERS = ("inbound", "delivery", "sync", "upstream")  # the part of a worker's 
 
 
 def workers(settings: Settings, *, seconds: float = 1.0) -> set[str]:
-    """The names (`inbound`, ...) of the workers that answer a ping within `seconds`."""
+    """The names (`inbound`, ...) of the workers that answer a ping within `seconds`.
+
+    Raises:
+        Exception: Valkey does not take the question, in kombu's words.
+    """
     app = Celery("crossdock-pulse", broker=valkey.celery_url(settings.redis_url), set_as_current=False)
+    # A Valkey that is up and does not answer would hold the question for ever.
+    limit = settings.queue_timeout_seconds + seconds
+    options = {"socket_timeout": limit, "socket_connect_timeout": limit, "retry_on_timeout": False}
+    app.conf.update(broker_transport_options=options, broker_connection_retry=False)
     try:
         answers = app.control.ping(timeout=seconds)
     finally:

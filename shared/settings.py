@@ -110,7 +110,7 @@ class Settings(BaseSettings):
         "",
         description="Comma separated networks that are reachable though private, e.g. 10.1.0.0/16 for internal CRMs.",
     )
-    shutdown_grace_seconds: float = Field(8.0, gt=0, le=300, description="Time in-flight requests get on SIGTERM.")
+    shutdown_grace_seconds: float = Field(6.0, gt=0, le=300, description="Time in-flight requests get on SIGTERM.")
 
     # Calling providers.
     console_url: str = Field(

@@ -23,7 +23,7 @@ def findings(station: Station) -> list[Finding]:
     running = stack.addresses(station.settings.data_dir) or stack.addresses_of(current())
     return [
         *_workers(station),
-        _beat(station),
+        *_beat(station),
         _page("ingress", f"{running.ingress}/healthz"),
         _page("console", f"{running.console}/healthz"),
         _page("flower", f"{running.flower}/healthcheck"),
@@ -43,15 +43,15 @@ def _workers(station: Station) -> list[Finding]:
     ]
 
 
-def _beat(station: Station) -> Finding:
+def _beat(station: Station) -> list[Finding]:
     try:
         age = pulse.beat_age_seconds(station.client, now=station.now().timestamp())
     except redis.RedisError:
-        age = None
+        return []  # as above
     if age is None or age > BEAT_SECONDS:
         seen = "never ticked" if age is None else f"ticked {age:.0f} s ago"
-        return failed("beat", seen, f"{_RUN} Without it retries and lost orders are not asked for again.")
-    return ok("beat", f"ticked {age:.0f} s ago")
+        return [failed("beat", seen, f"{_RUN} Without it retries and lost orders are not asked for again.")]
+    return [ok("beat", f"ticked {age:.0f} s ago")]
 
 
 def _page(name: str, url: str) -> Finding:

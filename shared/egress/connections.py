@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import aiohappyeyeballs
@@ -21,6 +22,8 @@ from shared.networks import Networks
 CONNECT_SECONDS = 5.0
 NEXT_ADDRESS_SECONDS = 0.25  # after which the next address of a host is tried beside the last (RFC 8305)
 VETTED_SECONDS = 30.0  # how long vetted addresses are connected to without asking again
+# And while a name server is asked again and does not answer: its silence must not stop who was reached a minute ago.
+STALE_SECONDS = 600.0
 # Below the 5 s after which common receivers close idle connections, so that we do not send into a closing one.
 KEEP_ALIVE_SECONDS = 4.0
 # A name server that does not answer holds its thread for long; the others' names must not wait behind it.
@@ -39,6 +42,18 @@ class Origin(NamedTuple):
     is_literal: bool  # the host is an address already
 
 
+@dataclass(slots=True)
+class _Name:
+    """What is known of a name, and whether it is being asked for."""
+
+    addresses: list[str] | None = None  # vetted
+    since: float = 0.0
+    looking: "asyncio.Future[list[str]] | None" = None
+
+    def is_young(self, now: float, seconds: float) -> bool:
+        return self.addresses is not None and now < self.since + seconds
+
+
 class Connections:
     """The connections of one loop."""
 
@@ -48,7 +63,7 @@ class Connections:
         self._tls = ssl.create_default_context()
         self._idle: dict[Origin, list[Connection]] = {}
         self._since: dict[Connection, tuple[Origin, float]] = {}  # of all that are idle, the longest first
-        self._vetted: dict[tuple[str, int], tuple[float, asyncio.Future[list[str]]]] = {}
+        self._vetted: dict[tuple[str, int], _Name] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._names = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
 
@@ -89,8 +104,9 @@ class Connections:
             self._sweep = None
         while self._since:
             self._close_longest_idle()
-        for _, looking in self._vetted.values():
-            looking.cancel()
+        for name in self._vetted.values():
+            if name.looking is not None:
+                name.looking.cancel()
         self._names.shutdown(wait=False)
 
     def _forget(self, connection: Connection) -> None:
@@ -138,30 +154,32 @@ class Connections:
     async def _addresses(self, host: str, port: int) -> list[str]:
         """The vetted addresses of a host: one look-up for all who wait for it, and for a while after."""
         now = self._loop.time()
-        known = self._vetted.get((host, port))
-        if known is None or known[0] <= now:
-            if len(self._vetted) >= _HOSTS_KEPT:
-                self._vetted.clear()
-            looking = asyncio.ensure_future(self._look_up(host, port))
-            # One that failed is asked again by the next request; whether anybody still waits for it or not.
-            looking.add_done_callback(lambda done: self._forget_name(host, port, done))
-            known = self._vetted[host, port] = (now + VETTED_SECONDS, looking)
+        if len(self._vetted) >= _HOSTS_KEPT:
+            self._vetted = {key: name for key, name in self._vetted.items() if name.looking is not None}
+        name = self._vetted.setdefault((host, port), _Name())
+        # However long it takes, a name is asked for once at a time: it holds one thread at most.
+        if name.looking is None and not name.is_young(now, VETTED_SECONDS):
+            name.looking = asyncio.ensure_future(self._look_up(host, port))
+            name.looking.add_done_callback(lambda done: self._note(name, done))
+        looking = name.looking
+        if looking is None or name.is_young(now, STALE_SECONDS):
+            return name.addresses or []
         # One that gives up waiting must not take the look-up away from the others; `wait` cancels nothing.
-        await asyncio.wait([known[1]])
-        if known[1].cancelled():
+        await asyncio.wait([looking])
+        if looking.cancelled():
             raise ConnectionAbortedError("the way out is being closed")
-        return known[1].result()
+        return looking.result()
+
+    def _note(self, name: _Name, looking: "asyncio.Future[list[str]]") -> None:
+        """What was found counts from now on; one that failed is asked for again by the next request."""
+        name.looking = name.addresses = None
+        if not looking.cancelled() and looking.exception() is None:
+            name.addresses, name.since = looking.result(), self._loop.time()
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         found = await self._loop.run_in_executor(self._names, look_up, host, port)
         vet(host, found, self._networks)
         return found
-
-    def _forget_name(self, host: str, port: int, looking: "asyncio.Future[list[str]]") -> None:
-        if looking.cancelled() or looking.exception() is not None:
-            known = self._vetted.get((host, port))
-            if known is not None and known[1] is looking:
-                del self._vetted[host, port]
 
 
 def _info(address: str, port: int) -> Any:

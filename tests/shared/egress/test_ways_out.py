@@ -96,6 +96,55 @@ def test_a_delivery_keeps_the_host_of_its_url_and_connects_to_the_vetted_address
     assert asked == ["crm.example"], "one look-up, kept for a while"
 
 
+class LaterLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_a_name_server_that_no_longer_answers_does_not_stop_who_was_reached_before(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+):
+    asked, silent, over = resolving(monkeypatch, ["127.0.0.1"]), threading.Event(), threading.Event()
+    answering = urls.socket.getaddrinfo
+
+    def getaddrinfo(*about: Any, **more: Any) -> Any:
+        if silent.is_set():
+            over.wait()
+        return answering(*about, **more)
+
+    monkeypatch.setattr(urls.socket, "getaddrinfo", getaddrinfo)
+    url = f"http://crm.example:{server.server_port}/"
+
+    async def story(loop: LaterLoop) -> None:
+        session = Session(networks=LOOPBACK, allow_http=True)
+
+        async def status() -> int | str | None:
+            answer = await session.send(Outgoing("POST", url, (), b"{}"), timeout_seconds=30)
+            return answer.status or answer.error_code
+
+        assert await status() == 200
+        silent.set()
+        loop.ahead += connections.VETTED_SECONDS + 1
+        assert [await status() for _ in range(3)] == [200] * 3
+        loop.ahead += connections.STALE_SECONDS
+        waiting = asyncio.ensure_future(status())
+        await _turns()
+        assert not waiting.done(), "for ever it is not believed"
+        over.set()
+        assert await waiting == 200
+        await session.close()
+
+    with asyncio.Runner(loop_factory=LaterLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, LaterLoop)
+        runner.run(story(loop))
+    assert asked == ["crm.example"] * 2, "once at a time"
+
+
 def test_k13_one_bad_address_among_good_ones_refuses_the_host(server: Any, monkeypatch: pytest.MonkeyPatch):
     resolving(monkeypatch, ["127.0.0.1", "169.254.169.254"])
 
