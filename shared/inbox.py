@@ -62,6 +62,7 @@ class Entry:
     source_id: UUID
     received_at: datetime
     request: Request
+    is_again: bool = False  # another drain took it and did not acknowledge it
 
 
 def shard_of(source_id: str, tenant: str, shards: int) -> int:
@@ -130,8 +131,8 @@ class Inbox:
         stream = queues.inbox(shard)
         try:
             while True:
-                rows, is_large = self._next(shard, count, consumer)
-                entries = [_entry(entry_id, fields) for entry_id, fields in rows if fields]
+                rows, is_large, is_again = self._next(shard, count, consumer)
+                entries = [_entry(entry_id, fields, is_again=is_again) for entry_id, fields in rows if fields]
                 gone = [entry_id for entry_id, fields in rows if not fields]
                 if gone:  # taken, then deleted by hand: left pending it would come back for ever
                     self.client.xack(stream, queues.GROUP, *gone)
@@ -147,8 +148,8 @@ class Inbox:
         except redis.RedisError as error:
             raise QueueUnavailable(str(error)) from error
 
-    def _next(self, shard: int, count: int, consumer: str) -> tuple[list[tuple[bytes, dict[bytes, bytes]]], bool]:
-        """What is to be taken next, and whether the shard holds large entries."""
+    def _next(self, shard: int, count: int, consumer: str) -> tuple[list[tuple[bytes, dict[bytes, bytes]]], bool, bool]:
+        """What is to be taken next, whether the shard holds large entries, and whether these were taken before."""
         stream, few = queues.inbox(shard), min(FEW, count)
         with self.client.pipeline(transaction=False) as pipe:
             pipe.exists(queues.large(shard))
@@ -157,7 +158,9 @@ class Inbox:
         rows, most = _rows(answer), few if is_large else count
         if len(rows) == few < most:
             rows = _rows(self.client.xreadgroup(queues.GROUP, consumer, {stream: "0"}, count=most))
-        return rows or _rows(self.client.xreadgroup(queues.GROUP, consumer, {stream: ">"}, count=most)), bool(is_large)
+        if rows:
+            return rows, bool(is_large), True
+        return _rows(self.client.xreadgroup(queues.GROUP, consumer, {stream: ">"}, count=most)), bool(is_large), False
 
     def acknowledge(self, shard: int, entry_ids: Sequence[bytes]) -> None:
         """Drop entries whose rows are committed. Losing this call only has them taken again and recognised.
@@ -226,7 +229,7 @@ def _rows(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
     return list(rows[0] if rows and isinstance(rows[0], list) else rows)
 
 
-def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+def _entry(entry_id: bytes, fields: dict[bytes, bytes], *, is_again: bool) -> Entry:
     method, path, pairs, remote_addr = orjson.loads(fields[b"r"])
     return Entry(
         entry_id=entry_id,
@@ -240,4 +243,5 @@ def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
             body=fields[b"b"],
             remote_addr=remote_addr,
         ),
+        is_again=is_again,
     )

@@ -32,6 +32,11 @@ def large(shard: int) -> str:
     return f"crossdock:inbox:{shard}:large"
 
 
+def deaths(shard: int) -> str:
+    """How many drains of the shard died over entries that had been taken before."""
+    return f"crossdock:inbox:{shard}:deaths"
+
+
 def drain_wake(shard: int) -> str:
     """Raised while a drain order for the shard is on its way."""
     return f"crossdock:wake:drain:{shard}"

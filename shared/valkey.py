@@ -118,6 +118,11 @@ class Script:
             self._idle.append(connection)
         return answer
 
+    def __del__(self) -> None:
+        # The pool does not know of them, and would not close them.
+        for connection in self.__dict__.get("_idle", ()):
+            connection.disconnect()
+
     def _call(self, connection: Any, keys: Sequence[str], args: Sequence[Any]) -> Any:
         if not connection.is_quiet:  # never opened, or Valkey was restarted since
             connection.disconnect()

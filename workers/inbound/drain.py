@@ -2,7 +2,8 @@
 
 Comes in: an order that names the shard. Left behind: rows committed, entries acknowledged, the dispatcher woken. A
 process that dies before a commit leaves its entries pending, and the next drain takes them first; between the commit
-and the acknowledgement likewise, and the next drain finds them done.
+and the acknowledgement likewise, and the next drain finds them done. Entries over which drains die again and again are
+taken one by one, and the one that is to blame is failed.
 """
 
 import time
@@ -23,6 +24,7 @@ from shared.inbox import Entry
 from shared.states import MessageState
 from workers import garbage, stopping
 from workers.context import Context
+from workers.inbound.deaths import ALONE_AFTER, GIVE_UP_AFTER, Deaths
 from workers.inbound.process import Inbound, Tally, load_listings, process
 from workers.inbound.shard_lock import shard_lock
 from workers.inbound.syncs import ask_syncs
@@ -32,6 +34,8 @@ TURN_SECONDS = 0.05
 # Of bodies in one transaction, which takes some fifteen times that in memory and a tenth of a second a megabyte. Within
 # one order's time there are many of them, so that a batch of large messages can never be too much for it.
 TRANSACTION_BYTES = 4_000_000
+# A server that does not answer: no message's fault, and nothing is lost by it.
+AWAY = (QueueUnavailable, OperationalError, InterfaceError, PoolTimeout, redis.RedisError)
 LISTINGS_SECONDS = 1.0  # how long the sources are believed, as in the ingress
 
 _log = logs.get("inbound")
@@ -53,7 +57,7 @@ def drain(context: Context, shard: int, *, clock: Callable[[], datetime] = utc_n
             pass
         if (run.is_over or run.gave_way) and context.inbox.length(shard) > 0:
             orders.wake_drain(context.settings, context.client, shard)
-    except (QueueUnavailable, OperationalError, InterfaceError, PoolTimeout) as error:
+    except AWAY as error:
         _log.warning("inbound.interrupted", shard=shard, error=str(error).partition("\n")[0])
     if run.taken:
         _log.info("inbound.drained", shard=shard, **run.counts())
@@ -88,6 +92,7 @@ class _Run:
         self._deadline = time.monotonic() + context.settings.dispatch_run_seconds
         self._listings: Mapping[UUID, Listing] = {}
         self._listings_until = 0.0
+        self._deaths = Deaths(context.client, shard)
 
     @property
     def is_over(self) -> bool:
@@ -104,14 +109,33 @@ class _Run:
                 entries = self.context.inbox.take(self.shard, self.context.settings.inbox_batch)
                 if not entries:
                     break
-                for batch in in_transactions(entries):
-                    self._drain_batch(connection, batch)
+                if entries[0].is_again:
+                    self._drain_again(connection, entries)
+                else:
+                    for batch in in_transactions(entries):
+                        self._drain_batch(connection, batch)
                 if time.monotonic() >= self._turn_until and self.context.inbox.others_wait(self.shard):
                     self.gave_way = True
                     break
         return self.taken > before and not self.is_over and not self.gave_way
 
-    def _drain_batch(self, connection: Connection, entries: list[Entry]) -> None:
+    def _drain_again(self, connection: Connection, entries: list[Entry]) -> None:
+        """What another drain took and did not end: with care, for it may be what ended that one."""
+        deaths = self._deaths.begin()
+        refused = None
+        if deaths > ALONE_AFTER:
+            entries = entries[:1]
+        if deaths > GIVE_UP_AFTER:
+            refused = f"{deaths - 1} drains died over it"
+        try:
+            for batch in in_transactions(entries):
+                self._drain_batch(connection, batch, refused=refused)
+        except AWAY:
+            self._deaths.excused()
+            raise
+        self._deaths.survived(deaths)
+
+    def _drain_batch(self, connection: Connection, entries: list[Entry], *, refused: str | None = None) -> None:
         now = self.clock()
         batch = [Inbound(entry.message_id, entry.source_id, entry.received_at, entry.request) for entry in entries]
         with connection.begin():
@@ -119,7 +143,7 @@ class _Run:
             # First, as a sync does: it locks its own row and then the records, and would wait for us as we for it.
             wait = self.context.settings.sync_debounce_seconds
             ask_syncs(connection, batch, listings, now=now, in_seconds=wait)
-            tally = process(connection, batch, listings=listings, now=now, ask_in_seconds=wait)
+            tally = process(connection, batch, listings=listings, now=now, ask_in_seconds=wait, refused=refused)
         self.taken += len(entries)
         self.tally += tally
         self.context.inbox.acknowledge(self.shard, [entry.entry_id for entry in entries])

@@ -78,6 +78,7 @@ def process(
     now: datetime,
     replay: bool = False,
     ask_in_seconds: float = 0.0,
+    refused: str | None = None,
     providers: Mapping[str, Provider] = PROVIDERS,
 ) -> Tally:
     """Process the batch in order within the caller's transaction; what became of it.
@@ -85,9 +86,10 @@ def process(
     Idempotent for fresh messages: one whose row is committed is passed over. `replay` updates the rows that are
     there instead of inserting them, and knows no repeats. What messages leave open is asked for in `ask_in_seconds`. A
     batch that PostgreSQL refuses, or that means more than is to be held at once, is halved until the message that is at
-    fault stands alone; that one is failed, and the others go through.
+    fault stands alone; that one is failed, and the others go through. `refused` says why the batch is failed unread.
     """
-    return _process(_Job(connection, listings, now, replay, ask_in_seconds, providers), batch)
+    job = _Job(connection, listings, now, replay, ask_in_seconds, providers)
+    return _process(job, batch) if refused is None else _attempt(job, batch, refused=refused)
 
 
 def _process(job: _Job, batch: Sequence[Inbound]) -> Tally:

@@ -40,6 +40,12 @@ def customer(number: int = 7064055069303700841, *, minute: int = 0, **fields: An
     }
 
 
+_LOCKS = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
 class Dock:
     """One account with one source and one subscription, and the inbox before them."""
 
@@ -115,6 +121,12 @@ class Dock:
 
     def left(self) -> int:
         return self.context.inbox.length(self.shard)
+
+
+def advisory_locks(engine: Engine) -> int:
+    """Held in the test's database: PostgreSQL lets go of a dead drain's when it sees that its connection is gone."""
+    with engine.connect() as connection:
+        return int(connection.execute(text(_LOCKS)).scalar_one())
 
 
 def digest(body: bytes) -> bytes:

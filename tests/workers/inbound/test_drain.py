@@ -11,7 +11,7 @@ from shared import queues
 from shared.errors import QueueUnavailable
 from tests.waiting import until
 from tests.workers import rows
-from tests.workers.inbound.dock import NOW, Dock, customer
+from tests.workers.inbound.dock import NOW, Dock, advisory_locks, customer
 from workers.inbound import drain as drain_module
 from workers.inbound import process as process_module
 from workers.inbound.shard_lock import shard_lock
@@ -129,10 +129,6 @@ def test_another_source_with_the_same_delivery_id_is_no_repeat(dock: Dock) -> No
     assert dock.drain()["processed"] == 2
 
 
-_HELD = (
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 # Every step of the drain that a process can die after.
 STEPS = ["take", "identify", "keys", "users", "messages", "emit", "commit", "acknowledge", "wake", "count"]
 
@@ -150,7 +146,7 @@ def test_a_drain_killed_after_any_step_leaves_everything_to_the_next_exactly_onc
         dock.drain()
     monkeypatch.undo()
     # PostgreSQL lets go of a dead drain's lock when it sees that its connection is gone, which may take it a moment.
-    until(lambda: _locks(dock) == 0, what="the lock to be free")
+    until(lambda: advisory_locks(dock.engine) == 0, what="the lock to be free")
 
     counts = dock.drain()
 
@@ -160,11 +156,6 @@ def test_a_drain_killed_after_any_step_leaves_everything_to_the_next_exactly_onc
     assert len(dock.rows("deliveries")) == 2
     redelivered = step == "commit"
     assert counts["redelivered"] == (4 if redelivered else 0)
-
-
-def _locks(dock: Dock) -> int:
-    with dock.engine.connect() as connection:
-        return int(connection.execute(text(_HELD)).scalar_one())
 
 
 def _kill_after(step: str, dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

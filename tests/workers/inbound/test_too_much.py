@@ -1,11 +1,14 @@
 """A message that means far more than it is long is no danger to the drain, nor to the messages beside it."""
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from shared.providers.contract import Outcome, Provider
-from tests.workers.inbound.dock import Dock, customer
+from tests.waiting import until
+from tests.workers.inbound.dock import Dock, advisory_locks, customer
 from workers.inbound import process as process_module
 from workers.inbound import user_events
+from workers.inbound.deaths import GIVE_UP_AFTER
 
 
 def tagged(count: int, *, minute: int) -> dict[str, object]:
@@ -70,3 +73,55 @@ def test_a_message_that_takes_more_memory_than_there_is_fails_alone(
 
     assert (counts["processed"], counts["failed"], dock.left()) == (2, 1, 0)
     assert "more memory" in dock.message(large)["reason"]
+
+
+class Killed(BaseException):
+    """What the machine does to a process that takes too much: nothing catches it."""
+
+
+def killing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """A drain that reads a message named `killer` does not come back."""
+    real = process_module.transform
+
+    def transform(reading: object, providers: dict[str, Provider]) -> Outcome | None:
+        if b"killer" in reading.inbound.request.body:  # type: ignore[attr-defined]
+            raise error
+        return real(reading, providers)  # type: ignore[arg-type,func-returns-value]
+
+    monkeypatch.setattr(process_module, "transform", transform)
+
+
+def test_a_message_that_kills_its_drain_each_time_is_found_and_failed(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killing(monkeypatch, Killed())
+    posted = [
+        dock.post("customers/create", customer(number, first_name="killer" if number == 5 else "Ada"))
+        for number in range(10)
+    ]
+    deaths = 0
+    while dock.left():
+        try:
+            dock.drain()
+        except Killed:
+            deaths += 1
+            until(lambda: advisory_locks(dock.engine) == 0, what="the lock to be free")
+        assert deaths <= 1 + GIVE_UP_AFTER
+
+    states = [dock.message(one)["state"] for one in posted]
+    assert states == ["failed" if number == 5 else "processed" for number in range(10)]
+    assert dock.message(posted[5])["reason"] == f"{GIVE_UP_AFTER} drains died over it"
+    assert deaths == 1 + GIVE_UP_AFTER
+    assert dock.told() == ["user.created"] * 9
+
+
+def test_a_database_that_is_away_for_long_fails_no_message(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        killing(patch, OperationalError("SELECT 1", {}, Exception("the server is gone")))
+        posted = dock.post("customers/create", customer(first_name="killer"))
+        for _ in range(3 * GIVE_UP_AFTER):
+            dock.drain()
+            until(lambda: advisory_locks(dock.engine) == 0, what="the lock to be free")
+        assert dock.left() == 1
+    dock.drain()
+    assert (dock.message(posted)["state"], dock.left()) == ("processed", 0)
