@@ -26,7 +26,9 @@ What subscriptions can name, and what they get. Patterns match too: `*`, `order.
 `{"event", "timestamp", "data", "metadata": {"source", "action"}}`; `data` holds the record as it is after the change
 under its kind's name, and `changes` what differs, as `{"field": {"old", "new"}}`. Where a record is first heard of
 in a state, the transition into it is told as well: an order that was paid at once tells `order.created` and
-`order.paid`. New fields may be added to any object; none is taken away. `crossdock catalogue show order.paid --schema`
+`order.paid`. A user's tags and custom fields have events of their own beside `user.updated`, unless so many change
+at once that these would come to more than 1 MB: then `user.updated` alone tells them. New fields may be added to any
+object; none is taken away. `crossdock catalogue show order.paid --schema`
 prints the JSON Schema of a type, and `GET /api/admin/event-types` has them all.
 
 """
