@@ -10,12 +10,12 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohappyeyeballs
 
 from shared.egress.addresses import vet
-from shared.egress.urls import look_up
+from shared.egress.urls import Target, look_up
 from shared.egress.wire import Connection
 from shared.networks import Networks
 
@@ -31,15 +31,6 @@ LOOK_UPS = 64
 _HOSTS_KEPT = 10_000
 # Of connections that nobody uses just now, to all receivers together: a process has a thousand files, often.
 IDLE_MOST = 256
-
-
-class Origin(NamedTuple):
-    """Whom one connection leads to."""
-
-    is_tls: bool
-    host: str  # ASCII, without brackets
-    port: int
-    is_literal: bool  # the host is an address already
 
 
 @dataclass(slots=True)
@@ -61,13 +52,13 @@ class Connections:
         self._networks = networks
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context()
-        self._idle: dict[Origin, list[Connection]] = {}
-        self._since: dict[Connection, tuple[Origin, float]] = {}  # of all that are idle, the longest first
+        self._idle: dict[Target, list[Connection]] = {}
+        self._since: dict[Connection, tuple[Target, float]] = {}  # of all that are idle, the longest first
         self._vetted: dict[tuple[str, int], _Name] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._names = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
 
-    async def take(self, origin: Origin, *, until: float) -> Connection:
+    async def take(self, target: Target, *, until: float) -> Connection:
         """A connection that is open; `until` is the loop's time. Give it back, or close it.
 
         Raises:
@@ -76,7 +67,7 @@ class Connections:
             OSError: it cannot be made; `ssl.SSLError` where that is TLS's doing.
         """
         oldest = self._loop.time() - KEEP_ALIVE_SECONDS
-        while idle := self._idle.get(origin):
+        while idle := self._idle.get(target):
             connection = idle[-1]
             _, since = self._since[connection]
             self._forget(connection)
@@ -84,14 +75,14 @@ class Connections:
                 return connection
             connection.close()
         async with asyncio.timeout_at(until):
-            return await self._connect(origin)
+            return await self._connect(target)
 
-    def give_back(self, origin: Origin, connection: Connection) -> None:
+    def give_back(self, target: Target, connection: Connection) -> None:
         """Keep a connection for the next request, if it may be kept."""
         if not connection.may_be_kept():
             return
-        self._idle.setdefault(origin, []).append(connection)
-        self._since[connection] = (origin, self._loop.time())
+        self._idle.setdefault(target, []).append(connection)
+        self._since[connection] = (target, self._loop.time())
         while len(self._since) > IDLE_MOST:
             self._close_longest_idle()
         if self._sweep is None:
@@ -111,10 +102,10 @@ class Connections:
 
     def _forget(self, connection: Connection) -> None:
         """It is idle no more."""
-        origin, _ = self._since.pop(connection)
-        self._idle[origin].remove(connection)
-        if not self._idle[origin]:
-            del self._idle[origin]
+        target, _ = self._since.pop(connection)
+        self._idle[target].remove(connection)
+        if not self._idle[target]:
+            del self._idle[target]
 
     def _close_longest_idle(self) -> None:
         connection = next(iter(self._since))
@@ -129,19 +120,20 @@ class Connections:
         if self._since:
             self._sweep = self._loop.call_later(KEEP_ALIVE_SECONDS, self._close_stale)
 
-    async def _connect(self, origin: Origin) -> Connection:
-        addresses = [origin.host] if origin.is_literal else await self._addresses(origin.host, origin.port)
+    async def _connect(self, target: Target) -> Connection:
+        addresses = [target.host] if target.is_literal else await self._addresses(target.host, target.port)
         async with asyncio.timeout(CONNECT_SECONDS):
             sock = await aiohappyeyeballs.start_connection(
-                [_info(address, origin.port) for address in addresses],
+                [_info(address, target.port) for address in addresses],
                 happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
                 socket_factory=self._socket,
             )
+        is_tls = target.scheme == "https"
         _, connection = await self._loop.create_connection(
             lambda: Connection(self._loop),
             sock=sock,
-            ssl=self._tls if origin.is_tls else None,
-            server_hostname=origin.host.rstrip(".") if origin.is_tls else None,
+            ssl=self._tls if is_tls else None,
+            server_hostname=target.host.rstrip(".") if is_tls else None,
         )
         return connection
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from yarl import URL
 
 from shared.destinations.contract import Answer, Outgoing
-from shared.egress.connections import Connections, Origin
-from shared.egress.urls import target_of
+from shared.egress.connections import Connections
+from shared.egress.urls import Target, target_of
 from shared.egress.wire import Reply, ReplyMalformed, request_head
 from shared.errors import EgressRefused
 from shared.networks import Networks
@@ -28,7 +28,7 @@ _URLS_KEPT = 10_000  # more subscriptions than that are parsed anew
 class _Address(NamedTuple):
     """What a request needs of its URL."""
 
-    origin: Origin
+    target: Target
     host: str  # as the Host header has it
     path: str  # with the query
 
@@ -65,16 +65,16 @@ class Session:
         )
 
     async def _exchange(self, outgoing: Outgoing, until: float) -> Reply:
-        origin, host, path = self._addresses.get(outgoing.url) or self._address(outgoing.url)
+        target, host, path = self._addresses.get(outgoing.url) or self._address(outgoing.url)
         body = outgoing.body
         head = request_head(outgoing.method, path, host, (*outgoing.headers, _NO_COMPRESSION), len(body))
         wanted = outgoing.reply_bytes
-        connection = await self._connections.take(origin, until=until)
+        connection = await self._connections.take(target, until=until)
         # Cancelled or failed, the connection has closed itself.
         reply = await connection.exchange(
             head + body, until=until, most=wanted or RESPONSE_BYTES, keep=wanted or EXCERPT_BYTES
         )
-        self._connections.give_back(origin, connection)
+        self._connections.give_back(target, connection)
         return reply
 
     def _address(self, url: str) -> _Address:
@@ -85,8 +85,7 @@ class Session:
             raise EgressRefused("url_malformed", str(error)) from error
         if len(self._addresses) >= _URLS_KEPT:
             self._addresses.clear()
-        origin = Origin(target.scheme == "https", target.host, target.port, target.is_literal)
-        address = self._addresses[url] = _Address(origin, target.host_header, path)
+        address = self._addresses[url] = _Address(target, target.host_header, path)
         return address
 
     async def close(self) -> None:

@@ -6,8 +6,8 @@ Comes in: a URL that somebody else chose. Comes out: a refusal or none. Nothing 
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import idna
@@ -49,9 +49,8 @@ _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a URL leads."""
+class Target(NamedTuple):
+    """Where a URL leads; a key of connections, with every delivery."""
 
     scheme: str
     host: str  # ASCII, without the brackets of an IPv6 address

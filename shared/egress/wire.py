@@ -18,7 +18,7 @@ HEAD_BYTES = 65_536  # of a reply's status line and headers, interim replies inc
 # Of all that is read of one reply beside its body: its head, and what frames a body in chunks. Neither a chunk's
 # extensions nor the trailers behind the last have an end of their own.
 FRAME_BYTES = 2 * HEAD_BYTES
-CONTINUE, SWITCHING, OK = 100, 101, 200
+SWITCHING, OK = 101, 200
 _KEPT_HEADERS = frozenset({b"retry-after"})
 
 
@@ -65,7 +65,6 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reply: Reply | None = None
         self._over: asyncio.Future[None] | None = None  # of the exchange that is under way
-        self._head_bytes = 0
         self._in_head = True
         self._persists = False
 
@@ -82,7 +81,7 @@ class Connection(asyncio.Protocol):
             raise ConnectionResetError("the connection is closed")
         self._reply = reply = Reply(most, keep)
         self._over = over = self._loop.create_future()
-        self._head_bytes, self._in_head, self._persists = 0, True, False
+        self._in_head, self._persists = True, False
         timer = self._loop.call_at(until, self._expire)
         try:
             transport.write(request)
@@ -138,8 +137,6 @@ class Connection(asyncio.Protocol):
         if reply is None:
             self.close()
             return
-        if self._in_head:
-            self._head_bytes += len(data)
         reply.wire_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -148,7 +145,7 @@ class Connection(asyncio.Protocol):
         except HttpParserError as error:
             self._fail(str(error) or "it is not HTTP")
         else:
-            if self._in_head and self._head_bytes > HEAD_BYTES:
+            if self._in_head and reply.wire_bytes > HEAD_BYTES:
                 self._fail(f"its head is longer than {HEAD_BYTES} bytes")
             elif reply.is_whole or reply.is_full or reply.is_endless:
                 self._end()

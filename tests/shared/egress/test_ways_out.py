@@ -24,6 +24,7 @@ from shared.egress import connections, networks_of, urls
 from shared.egress.calls import call
 from shared.egress.sessions import Session
 from shared.errors import EgressRefused
+from tests.shared.egress.loops import MovedLoop, StandingLoop
 
 LOOPBACK = networks_of(["127.0.0.0/8"])
 
@@ -96,15 +97,6 @@ def test_a_delivery_keeps_the_host_of_its_url_and_connects_to_the_vetted_address
     assert asked == ["crm.example"], "one look-up, kept for a while"
 
 
-class LaterLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock can be put forward."""
-
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
-
-
 def test_a_name_server_that_no_longer_answers_does_not_stop_who_was_reached_before(
     server: Any, monkeypatch: pytest.MonkeyPatch
 ):
@@ -119,7 +111,7 @@ def test_a_name_server_that_no_longer_answers_does_not_stop_who_was_reached_befo
     monkeypatch.setattr(urls.socket, "getaddrinfo", getaddrinfo)
     url = f"http://crm.example:{server.server_port}/"
 
-    async def story(loop: LaterLoop) -> None:
+    async def story(loop: MovedLoop) -> None:
         session = Session(networks=LOOPBACK, allow_http=True)
 
         async def status() -> int | str | None:
@@ -138,9 +130,9 @@ def test_a_name_server_that_no_longer_answers_does_not_stop_who_was_reached_befo
         assert await waiting == 200
         await session.close()
 
-    with asyncio.Runner(loop_factory=LaterLoop) as runner:
+    with asyncio.Runner(loop_factory=MovedLoop) as runner:
         loop = runner.get_loop()
-        assert isinstance(loop, LaterLoop)
+        assert isinstance(loop, MovedLoop)
         runner.run(story(loop))
     assert asked == ["crm.example"] * 2, "once at a time"
 
@@ -201,15 +193,6 @@ def test_nobody_listening_is_a_failed_connection():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert send(f"http://127.0.0.1:{port}/").error_code == "connection_failed"
-
-
-class StandingLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock stands still until it is moved."""
-
-    now = 1000.0
-
-    def time(self) -> float:
-        return self.now
 
 
 async def _turns(count: int = 100) -> None:

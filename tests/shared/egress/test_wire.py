@@ -16,6 +16,7 @@ from shared.egress import connections, networks_of
 from shared.egress.connections import KEEP_ALIVE_SECONDS
 from shared.egress.sessions import RESPONSE_BYTES, Session
 from shared.egress.wire import FRAME_BYTES, HEAD_BYTES, Connection, Reply, ReplyMalformed, request_head
+from tests.shared.egress.loops import MovedLoop
 
 LOOPBACK = networks_of(["127.0.0.0/8"])
 
@@ -288,7 +289,7 @@ class Crm:
         return self.answer()
 
 
-def with_crm(story: Callable[[Crm, Session, str, "MovedLoop"], Awaitable[None]]) -> None:
+def with_crm(story: Callable[[Crm, Session, str, MovedLoop], Awaitable[None]]) -> None:
     async def whole() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, MovedLoop)
@@ -308,15 +309,6 @@ def with_crm(story: Callable[[Crm, Session, str, "MovedLoop"], Awaitable[None]])
 
     with asyncio.Runner(loop_factory=MovedLoop) as runner:
         runner.run(whole())
-
-
-class MovedLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock can be put forward."""
-
-    ahead = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead
 
 
 async def post(session: Session, url: str, body: bytes = b"{}") -> Answer:
