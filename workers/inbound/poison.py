@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 # Everything else (a lost connection, a full disk, a deadlock) is trouble that passes, and fails no message.
 _CLASSES: Final = ("21", "22", "23", "54")
 
-
 # Of events that one transaction may tell. A message of the largest size that is taken in comes to less, unless it
 # multiplies: a hundred items that are one record tell the whole of it a hundred times.
 EVENT_BYTES: Final = 32_000_000
@@ -22,16 +21,14 @@ class Overfull(Exception):
     """What a batch means is more than is to be held in memory."""
 
 
-def is_poison(error: Exception) -> bool:
+def is_poison(error: DBAPIError | MemoryError | Overfull) -> bool:
     """Whether the same values would be refused again."""
-    if isinstance(error, MemoryError | Overfull):
-        return True
     if not isinstance(error, DBAPIError):
-        return False
+        return True
     return not error.connection_invalidated and str(getattr(error.orig, "pgcode", None))[:2] in _CLASSES
 
 
-def describe(error: Exception) -> str:
+def describe(error: DBAPIError | MemoryError | Overfull) -> str:
     """What is to be said of it; of PostgreSQL's words the first line, without the statement and its values."""
     if isinstance(error, MemoryError):
         return "to understand it takes more memory than there is"

@@ -11,6 +11,22 @@ from workers.inbound import user_events
 from workers.inbound.deaths import GIVE_UP_AFTER
 
 
+class Killed(BaseException):
+    """What the machine does to a process that takes too much: nothing catches it."""
+
+
+def killing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """A drain that reads a message named `killer` does not come back."""
+    real = process_module.transform
+
+    def transform(reading: object, providers: dict[str, Provider]) -> Outcome | None:
+        if b"killer" in reading.inbound.request.body:  # type: ignore[attr-defined]
+            raise error
+        return real(reading, providers)  # type: ignore[arg-type,func-returns-value]
+
+    monkeypatch.setattr(process_module, "transform", transform)
+
+
 def tagged(count: int, *, minute: int) -> dict[str, object]:
     return customer(minute=minute, tags=", ".join(f"tag-{n}" for n in range(count)))
 
@@ -58,37 +74,14 @@ def test_messages_that_together_tell_too_much_are_taken_apart(dock: Dock, monkey
 def test_a_message_that_takes_more_memory_than_there_is_fails_alone(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = process_module.transform
-
-    def hungry(reading: object, providers: dict[str, Provider]) -> Outcome | None:
-        if b"hungry" in reading.inbound.request.body:  # type: ignore[attr-defined]
-            raise MemoryError
-        return real(reading, providers)  # type: ignore[arg-type,func-returns-value]
-
-    monkeypatch.setattr(process_module, "transform", hungry)
+    killing(monkeypatch, MemoryError())
     dock.post("customers/create", customer(1))
-    large = dock.post("customers/create", customer(2, first_name="hungry"))
+    large = dock.post("customers/create", customer(2, first_name="killer"))
     dock.post("customers/create", customer(3))
     counts = dock.drain()
 
     assert (counts["processed"], counts["failed"], dock.left()) == (2, 1, 0)
     assert "more memory" in dock.message(large)["reason"]
-
-
-class Killed(BaseException):
-    """What the machine does to a process that takes too much: nothing catches it."""
-
-
-def killing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    """A drain that reads a message named `killer` does not come back."""
-    real = process_module.transform
-
-    def transform(reading: object, providers: dict[str, Provider]) -> Outcome | None:
-        if b"killer" in reading.inbound.request.body:  # type: ignore[attr-defined]
-            raise error
-        return real(reading, providers)  # type: ignore[arg-type,func-returns-value]
-
-    monkeypatch.setattr(process_module, "transform", transform)
 
 
 def test_a_message_that_kills_its_drain_each_time_is_found_and_failed(
