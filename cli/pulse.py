@@ -21,9 +21,7 @@ def workers(settings: Settings, *, seconds: float = 1.0) -> set[str]:
     """
     app = Celery("crossdock-pulse", broker=valkey.celery_url(settings.redis_url), set_as_current=False)
     # A Valkey that is up and does not answer would hold the question for ever.
-    limit = settings.queue_timeout_seconds + seconds
-    options = {"socket_timeout": limit, "socket_connect_timeout": limit, "retry_on_timeout": False}
-    app.conf.update(broker_transport_options=options, broker_connection_retry=False)
+    app.conf.update(**valkey.broker_limits(settings.queue_timeout_seconds + seconds))
     try:
         answers = app.control.ping(timeout=seconds)
     finally:

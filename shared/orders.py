@@ -44,16 +44,7 @@ _QUEUES = {
 @lru_cache(maxsize=4)
 def _sender(broker_url: str, timeout_seconds: float) -> Celery:
     app = Celery("crossdock-orders", broker=broker_url, set_as_current=False)
-    app.conf.update(
-        task_ignore_result=True,
-        broker_connection_retry=False,
-        broker_transport_options={
-            "socket_timeout": timeout_seconds,
-            "socket_connect_timeout": timeout_seconds,
-            "retry_on_timeout": False,
-        },
-        task_publish_retry=False,
-    )
+    app.conf.update(task_ignore_result=True, task_publish_retry=False, **valkey.broker_limits(timeout_seconds))
     return app
 
 

@@ -44,6 +44,12 @@ def celery_url(redis_url: str) -> str:
     return f"redis+socket://{path}?virtual_host={database}"
 
 
+def broker_limits(seconds: float) -> dict[str, Any]:
+    """Celery's settings by which it waits `seconds` for the broker at most, and does not try again by itself."""
+    options = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry_on_timeout": False}
+    return {"broker_connection_retry": False, "broker_transport_options": options}
+
+
 @lru_cache(maxsize=8)
 def _kernel_timed(connection_class: type[Any]) -> type[Any]:
     """The same connection with its timeout kept by the kernel.
