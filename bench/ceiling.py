@@ -1,4 +1,4 @@
-"""The ceilings: the bare Flask view on the ingress's own server, and Valkey taking what an ingress gives it.
+"""The ceilings: the bare Flask view on the ingress's own server, as WSGI, which is the fastest that Flask is, and Valkey taking what an ingress gives it.
 
 Nothing is left behind. `app` is the bare view: it reads the body and answers as the ingress does, and does no more.
 """
@@ -30,7 +30,7 @@ def take_in() -> tuple[bytes, int, dict[str, str]]:
 
 
 def granian(target: str, port: int, *, workers: int, threads: int) -> str:
-    """The command that serves a WSGI app as the ingress is served."""
+    """The command that serves a WSGI app with the ingress's server and its limits."""
     return (
         f"granian --interface wsgi --host 127.0.0.1 --port {port} --workers {workers} --blocking-threads {threads} "
         f"--http 1 --backlog {BACKLOG} --backpressure {MOST_CONNECTIONS} --no-ws --log-level warning {target}"

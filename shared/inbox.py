@@ -46,6 +46,19 @@ FEW = 12
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that is to be appended, and what holds for its source."""
+
+    message_id: UUID
+    source_id: str
+    tenant: str
+    request: Request
+    received_at: datetime
+    max_length: int  # of its shard, past which nothing is taken
+    rate_per_second: int  # 0: none
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """What became of an append. `refused` is None, `rate` (over the source's rate) or `full` (shard too long)."""
 
@@ -95,29 +108,48 @@ class Inbox:
             QueueUnavailable: Valkey cannot take it; it may have been taken all the same (a late answer), and then the
                 provider's retry is recognised as a repeat.
         """
-        shard = shard_of(source_id, tenant, self.shards)
+        arrival = Arrival(message_id, source_id, tenant, request, received_at, max_length, rate_per_second)
+        [appended] = self.append_all([arrival])
+        if isinstance(appended, QueueUnavailable):
+            raise appended
+        return appended
+
+    def append_all(self, arrivals: Sequence[Arrival]) -> list[Appended | QueueUnavailable]:
+        """Append messages in their order in one round trip; on return each is fsynced, or is not known to be.
+
+        What became of each, where `append` would raise its QueueUnavailable: one that is refused keeps no other out.
+        """
+        answers = self._append.run_all([self._call(arrival) for arrival in arrivals])
+        return [
+            answer
+            if isinstance(answer, QueueUnavailable)
+            else Appended(None if answer[0] == b"ok" else answer[0].decode(), bool(answer[1]))
+            for answer in answers
+        ]
+
+    def _call(self, arrival: Arrival) -> valkey.Call:
+        shard = shard_of(arrival.source_id, arrival.tenant, self.shards)
+        request = arrival.request
         about = orjson.dumps([request.method, request.path, request.headers.pairs(), request.remote_addr])
-        word, raised = self._append.run(
-            keys=[
-                queues.inbox(shard),
-                queues.drain_wake(shard),
-                f"crossdock:rate:{source_id}",
-                queues.COUNTERS,
-                queues.large(shard),
-            ],
-            args=[
-                max_length,
-                rate_per_second,
-                queues.WAKE_SECONDS,
-                message_id.bytes,
-                source_id,
-                int(received_at.timestamp() * 1_000_000),
-                about,
-                request.body,
-                LARGE_BYTES,
-            ],
-        )
-        return Appended(None if word == b"ok" else word.decode(), bool(raised))
+        keys = [
+            queues.inbox(shard),
+            queues.drain_wake(shard),
+            f"crossdock:rate:{arrival.source_id}",
+            queues.COUNTERS,
+            queues.large(shard),
+        ]
+        args = [
+            arrival.max_length,
+            arrival.rate_per_second,
+            queues.WAKE_SECONDS,
+            arrival.message_id.bytes,
+            arrival.source_id,
+            int(arrival.received_at.timestamp() * 1_000_000),
+            about,
+            request.body,
+            LARGE_BYTES,
+        ]
+        return valkey.Call(keys, args)
 
     def take(self, shard: int, count: int, *, consumer: str = "drain") -> list[Entry]:
         """Up to `count` entries of a shard: those left pending by a dead drain, or else new ones, in order.

@@ -48,15 +48,16 @@ class Settings(BaseSettings):
     ingress_host: str = Field("127.0.0.1", description="Address the ingress listens on.")
     ingress_port: int = Field(8080, ge=1, le=65535, description="Port the ingress listens on.")
     ingress_workers: int = Field(2, ge=1, le=64, description="Processes of the ingress server.")
-    ingress_threads: int = Field(16, ge=1, le=256, description="Threads in each ingress process.")
+    ingress_threads: int = Field(
+        16, ge=1, le=256, description="Threads in each ingress process, for what takes long: large bodies, refusals."
+    )
     public_url: str = Field(
         "", description="The ingress as providers see it, e.g. https://hooks.example.com; used where a URL is signed."
     )
     trusted_proxy_cidrs: str = Field(
         "",
         description="Comma separated networks of the TLS proxies before the ingress, e.g. 10.0.0.0/8: of what comes "
-        "from them the client's address is the one in X-Forwarded-For. They have to drop X_Forwarded_For. Empty: "
-        "whoever connects is the client.",
+        "from them the client's address is the one in X-Forwarded-For. Empty: whoever connects is the client.",
     )
     console_host: str = Field("127.0.0.1", description="Address the admin API listens on.")
     console_port: int = Field(8081, ge=1, le=65535, description="Port the admin API listens on.")
@@ -78,6 +79,9 @@ class Settings(BaseSettings):
         1_000_000, ge=1000, description="Messages a shard may hold undrained; past it the ingress answers 503."
     )
     max_body_bytes: int = Field(5_000_000, ge=1024, le=50_000_000, description="Largest body taken in; past it 413.")
+    body_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="Longest wait for a request's body, however slowly it comes; then 408."
+    )
     queue_timeout_seconds: float = Field(2.0, gt=0, le=10, description="Longest wait for the queue; then 503.")
     refusals_kept: int = Field(
         10_000, ge=0, le=1_000_000, description="Refused requests kept for a look, newest first."

@@ -9,7 +9,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
@@ -86,6 +86,13 @@ def _kernel_timed(connection_class: type[Any]) -> type[Any]:
     return KernelTimed
 
 
+class Call(NamedTuple):
+    """What one call of a script is given."""
+
+    keys: Sequence[str]
+    args: Sequence[Any]
+
+
 class Script:
     """A Lua script on connections of its own.
 
@@ -107,34 +114,61 @@ class Script:
         Raises:
             QueueUnavailable: Valkey is down, slow, loading or full.
         """
+        [answer] = self.run_all([Call(keys, args)])
+        if isinstance(answer, QueueUnavailable):
+            raise answer
+        return answer
+
+    def run_all(self, calls: Sequence[Call]) -> list[Any]:
+        """Call the script for each of `calls`, in their order and in one round trip, so with one fsync for all.
+
+        Returns what each returned, or the QueueUnavailable that it met: what one call meets says nothing of another.
+        """
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = _kernel_timed(self._pool.connection_class)(**self._pool.connection_kwargs)
+        answers: list[Any] = []
         finished = False
         try:
-            answer = self._call(connection, keys, args)
+            if not connection.is_quiet:  # never opened, or Valkey was restarted since
+                connection.disconnect()
+            self._call("EVALSHA", self._digest, connection, calls, answers)
+            # A Valkey that never saw it has run nothing of these.
+            unseen = [n for n, answer in enumerate(answers) if isinstance(answer, redis.exceptions.NoScriptError)]
+            if unseen:
+                again: list[Any] = []
+                self._call("EVAL", self._text, connection, [calls[n] for n in unseen], again)
+                for n, answer in zip(unseen, again, strict=True):
+                    answers[n] = answer
             finished = True
         except (redis.RedisError, OSError) as error:
-            raise QueueUnavailable(str(error)) from error
+            answers += [error] * (len(calls) - len(answers))
         finally:
             # An answer that was not read would be taken for the next call's.
             if not finished:
                 connection.disconnect()
             self._idle.append(connection)
-        return answer
+        return [_unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     def __del__(self) -> None:
         # The pool does not know of them, and would not close them.
         for connection in self.__dict__.get("_idle", ()):
             connection.disconnect()
 
-    def _call(self, connection: Any, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        if not connection.is_quiet:  # never opened, or Valkey was restarted since
-            connection.disconnect()
-        try:
-            connection.send_command("EVALSHA", self._digest, len(keys), *keys, *args, check_health=False)
-            return connection.read_response()
-        except redis.exceptions.NoScriptError:  # a Valkey that never saw it; nothing was run
-            connection.send_command("EVAL", self._text, len(keys), *keys, *args, check_health=False)
-            return connection.read_response()
+    @staticmethod
+    def _call(command: str, script: str, connection: Any, calls: Sequence[Call], answers: list[Any]) -> None:
+        packed = connection.pack_commands((command, script, len(call.keys), *call.keys, *call.args) for call in calls)
+        # The client makes pieces of 6 kB, and each would be a system call.
+        connection.send_packed_command([b"".join(packed)] if len(calls) > 1 else packed, check_health=False)
+        for _ in calls:
+            try:
+                answers.append(connection.read_response())
+            except redis.ResponseError as error:  # of this call alone: the connection goes on
+                answers.append(error)
+
+
+def _unavailable(error: Exception) -> QueueUnavailable:
+    unavailable = QueueUnavailable(str(error))
+    unavailable.__cause__ = error
+    return unavailable

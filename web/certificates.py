@@ -49,6 +49,10 @@ class _Kept:
     until: datetime
 
 
+class NotKept(LookupError):
+    """A certificate has to be fetched first."""
+
+
 class Certificates:
     """The certificates by address."""
 
@@ -76,6 +80,17 @@ class Certificates:
             return kept.found
         finally:
             self._lock.release()
+
+    def kept(self, url: str, *, now: datetime) -> bytes | Refusal:
+        """What `get` would give at once.
+
+        Raises:
+            NotKept: it would have to be fetched.
+        """
+        kept = self._kept.get(url)
+        if kept is None or now >= kept.until:
+            raise NotKept(url)
+        return kept.found
 
     def _look(self, url: str, now: datetime) -> _Kept:
         if len(self._fetched) == FETCHES_A_MINUTE and now - self._fetched[0] < timedelta(minutes=1):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from flask import Flask, Response, request
@@ -23,8 +23,8 @@ from shared.crypto import KeyRing, load_ring
 from shared.directory import Listing
 from shared.errors import QueueUnavailable
 from shared.ids import new_id
-from shared.inbox import Inbox, shard_of
-from shared.providers.contract import Evidence, Provider, Refusal, Request
+from shared.inbox import Appended, Arrival, Inbox, shard_of
+from shared.providers.contract import Evidence, Provider, Refusal, Reply, Request
 from shared.providers.registry import PROVIDERS
 from shared.settings import Settings, current
 from web import wsgi
@@ -51,7 +51,25 @@ ERRORS = (
     error(405, "method_refused", "This method is not accepted here."),
     INTERNAL,
 )
+UNAVAILABLE = error(503, "queue_unavailable", "The queue cannot take it now.")
 CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
+
+
+Fetch = Callable[..., bytes | Refusal]  # Certificates.get, or one that does not wait
+
+
+class Place(NamedTuple):
+    """Where a request's path leads."""
+
+    listing: Listing | None  # None: nowhere
+    beneath: str  # what of the path follows the source's own
+
+
+class Arrived(NamedTuple):
+    """A genuine webhook that is to be kept, and what its provider expects to hear then."""
+
+    arrival: Arrival
+    reply: Reply | None
 
 
 class Ingress:
@@ -82,30 +100,46 @@ class Ingress:
         while (shard := self._orders.get()) is not None:
             orders.send(self.settings, queues.DRAIN, shard)
 
-    def receive(self, environ: Mapping[str, Any]) -> Answer:
-        """Take in one webhook."""
-        name = source_path(environ["PATH_INFO"])
+    def place(self, path: str) -> Place | None:
+        """Where a request's path leads; `None` while the sources are not known yet."""
         by_path = self.listings.by_path
         if by_path is None:
-            return error(503, "queue_unavailable", "The sources are not known yet.")
+            return None
+        name = source_path(path)
         found = nearest(by_path, name)
-        beneath = name[len(found[0]) :] if found else unlike_a_path(name)
-        listing = found[1] if found and takes(found[1], beneath) else None
-        if listing is None:
+        if found is None:
+            return Place(None, unlike_a_path(name))
+        beneath = name[len(found[0]) :]
+        return Place(found[1] if takes(found[1], beneath) else None, beneath)
+
+    def receive(self, environ: Mapping[str, Any]) -> Answer:
+        """Take in one webhook; waits for its body and for Valkey."""
+        place = self.place(environ["PATH_INFO"])
+        if place is None:
+            return error(503, "queue_unavailable", "The sources are not known yet.")
+        if place.listing is None:
             # What is beneath a source, or no word, may have been meant as a secret.
             unknown = Refusal("source_unknown", "There is no such source.", 404)
-            return self._refuse(unknown, self._request(environ, beneath).without_beneath(), None)
+            return self.refuse(unknown, self.request(environ, place.beneath).without_beneath(), None)
         body = wsgi.read_body(environ, self.settings.max_body_bytes)
         if isinstance(body, Refusal):
-            return self._refuse(body, self._request(environ, beneath), listing)
-        received = self._request(environ, beneath, body)
-        answer = self._take(received, listing)
-        return self._refuse(answer, received, listing) if isinstance(answer, Refusal) else answer
+            return self.refuse(body, self.request(environ, place.beneath), place.listing)
+        received = self.request(environ, place.beneath, body)
+        judged = self.judge(received, place.listing, self.certificates.get)
+        if isinstance(judged, Arrived):
+            [appended] = self.inbox.append_all([judged.arrival])
+            judged = self.settle(judged, appended)
+        return self.refuse(judged, received, place.listing) if isinstance(judged, Refusal) else judged
 
-    def _request(self, environ: Mapping[str, Any], beneath: str, body: bytes = b"") -> Request:
+    def request(self, environ: Mapping[str, Any], beneath: str, body: bytes = b"") -> Request:
+        """A request as providers judge it."""
         return wsgi.as_request(environ, self.settings.public_url, body=body, beneath=beneath, proxies=self.proxies)
 
-    def _take(self, received: Request, listing: Listing) -> Answer | Refusal:
+    def judge(self, received: Request, listing: Listing, certificate: Fetch) -> Arrived | Answer | Refusal:
+        """What is to become of a request, with `certificate` to ask for one; nothing has been kept of it yet.
+
+        Raises what `certificate` raises.
+        """
         provider = PROVIDERS.get(listing.source.provider)
         if provider is None:
             return Refusal("source_misconfigured", "The source's provider is not known here.", 503)
@@ -113,8 +147,10 @@ class Ingress:
             return Refusal("source_inactive", "The source is switched off.", 403)
         if received.method not in provider.methods:
             return Refusal("method_refused", f"{received.method} is not accepted here.", 405)
+        if name := received.headers.ambiguous():
+            return Refusal("header_ambiguous", f"{name} is present in two spellings.", 400)
         now = self.clock()
-        evidence = Evidence(now, partial(self.certificates.get, now=now))
+        evidence = Evidence(now, partial(certificate, now=now))
         challenge = provider.challenge(received, listing.source, evidence) if provider.challenge else None
         if isinstance(challenge, Refusal):
             return challenge
@@ -125,11 +161,11 @@ class Ingress:
         tenant = provider.route(received, listing.source)
         if provider.has_tenants and listing.tenants is not None and tenant not in listing.tenants:
             return Refusal("tenant_unknown", "The shop or seller is not one of this source's integrations.")
-        return self._append(received, listing, provider, tenant, evidence.now)
+        return self._arrived(received, listing, provider, tenant, now)
 
-    def _append(
+    def _arrived(
         self, received: Request, listing: Listing, provider: Provider, tenant: str, now: datetime
-    ) -> Answer | Refusal:
+    ) -> Arrived | Answer:
         source = listing.source
         message_id = new_id()
         reply = provider.reply(received, source, str(message_id)) if provider.reply else None
@@ -138,27 +174,32 @@ class Ingress:
         secret = [name for name in (*CREDENTIALS, *provider.secret_headers(source)) if name in received.headers]
         if received.beneath and provider.path_token(source):
             received = received.without_beneath(parts=1)
-        try:
-            appended = self.inbox.append(
-                message_id=message_id,
-                source_id=source.id,
-                tenant=tenant,
-                request=replace(received, headers=received.headers.without(secret)) if secret else received,
-                received_at=now,
-                max_length=self.settings.inbox_max_length,
-                rate_per_second=listing.rate_per_second,
-            )
-        except QueueUnavailable:
-            return error(503, "queue_unavailable", "The queue cannot take it now.")
+        arrival = Arrival(
+            message_id=message_id,
+            source_id=source.id,
+            tenant=tenant,
+            request=replace(received, headers=received.headers.without(secret)) if secret else received,
+            received_at=now,
+            max_length=self.settings.inbox_max_length,
+            rate_per_second=listing.rate_per_second,
+        )
+        return Arrived(arrival, reply)
+
+    def settle(self, arrived: Arrived, appended: Appended | QueueUnavailable) -> Answer | Refusal:
+        """The answer to a request that was to be kept; orders its drain when none is on its way."""
+        if isinstance(appended, QueueUnavailable):
+            return UNAVAILABLE
         if appended.refused == "rate":
             return Refusal("rate_exceeded", "The source sends faster than it may.", 429)
         if appended.refused is not None:
             return error(503, "queue_full", "The queue is full.")
+        arrival = arrived.arrival
         if appended.wake:
-            self._orders.put(shard_of(source.id, tenant, self.inbox.shards))
-        return own_words(reply) if reply else accepted(str(message_id))
+            self._orders.put(shard_of(arrival.source_id, arrival.tenant, self.inbox.shards))
+        return own_words(arrived.reply) if arrived.reply else accepted(str(arrival.message_id))
 
-    def _refuse(self, refusal: Refusal, received: Request, listing: Listing | None) -> Answer:
+    def refuse(self, refusal: Refusal, received: Request, listing: Listing | None) -> Answer:
+        """The answer to a request that is turned away, which is logged."""
         provider = PROVIDERS.get(listing.source.provider) if listing else None
         secret = provider.secret_headers(listing.source) if listing and provider else ()
         if received.beneath and listing and provider and provider.path_token(listing.source):

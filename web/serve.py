@@ -41,9 +41,9 @@ def server(name: str, settings: Settings) -> Any:
         factory=True,
         address=settings.ingress_host if ingress else settings.console_host,
         port=settings.ingress_port if ingress else settings.console_port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI if ingress else Interfaces.WSGI,
         workers=workers,
-        blocking_threads=threads,
+        blocking_threads=1 if ingress else threads,  # the ingress has a loop, and threads of its own
         backlog=BACKLOG,
         backpressure=max(threads, min(MOST_CONNECTIONS, _open_files() - OTHER_FILES)),
         http=HTTPModes.http1 if ingress else HTTPModes.auto,
@@ -71,7 +71,8 @@ def _open_files() -> int:
 def ingress_app() -> Any:
     """The ingress in a worker process."""
     _end_with_parent()
-    return import_module("web.ingress").app
+    rsgi, ingress = import_module("web.rsgi"), import_module("web.ingress")
+    return rsgi.Front(ingress.app, current())
 
 
 def console_app() -> Any:

@@ -3,7 +3,6 @@
 Comes in: a WSGI environ. Comes out: a Request with its raw body, or a refusal. Nothing is left behind.
 """
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,9 +13,11 @@ from web.proxies import Proxies
 
 READ_BYTES = 65_536
 LENGTH_DIGITS = 15
+INCOMPLETE = Refusal("body_incomplete", "The body ended early.", 400)
 
-# Granian hands out the process environment as if it were the request's; what is called HTTP_ there is no header.
-_NOT_HEADERS = {name: value for name, value in os.environ.items() if name.startswith("HTTP_")}
+# What a front before the WSGI app has already made of a request, in its environ.
+HEADERS = "crossdock.headers"
+BODY = "crossdock.body"
 
 
 @lru_cache(maxsize=4096)
@@ -26,17 +27,16 @@ def _header_name(key: str) -> str:
 
 
 def headers(environ: Mapping[str, Any]) -> Headers:
-    """The request's headers as WSGI gives them.
+    """The request's headers: as a front saw them, or else as WSGI gives them.
 
-    WSGI has one spelling for `-` and `_`, and granian folds a repeated header into one value with commas, keeps
-    either one of two spellings sent at once, and empties a value that is not ASCII. So each name stands once here,
-    with `-`; a folded value is told by its commas (`signatures.single`, a second `t=`), and of two spellings the one
-    that is judged is also the only one that is kept.
+    WSGI has one spelling for `-` and `_` and one value for a header sent twice. So without a front each name stands
+    once, with `-`; a folded value is told by its commas (`signatures.single`, a second `t=`), and of two spellings the
+    one that is judged is also the only one that is kept.
     """
+    if HEADERS in environ:
+        seen: Headers = environ[HEADERS]
+        return seen
     found = {_header_name(key): value for key, value in environ.items() if key.startswith("HTTP_")}
-    for key, value in _NOT_HEADERS.items():
-        if environ.get(key) == value:
-            found.pop(_header_name(key), None)
     if content_type := environ.get("CONTENT_TYPE"):
         found["content-type"] = content_type
     return Headers.each_once(found)
@@ -61,7 +61,7 @@ def as_request(
     found = headers(environ)
     remote_addr = environ.get("REMOTE_ADDR") or ""
     if proxies is not None:
-        remote_addr = proxies.client(remote_addr, found.get("x-forwarded-for") or "")
+        remote_addr = proxies.client(remote_addr, ",".join(found.all("x-forwarded-for")))
     return Request(
         method=environ["REQUEST_METHOD"],
         path=whole,
@@ -74,23 +74,37 @@ def as_request(
     )
 
 
+def too_large(limit: int) -> Refusal:
+    """Why a body of more than `limit` bytes is not taken."""
+    return Refusal("body_too_large", f"The body is larger than {limit} bytes.", 413)
+
+
+def declared_length(given: str | None, limit: int) -> int | Refusal | None:
+    """The length that a body says it has, or why it is not read; `None` when it says nothing."""
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit()):
+        return Refusal("length_malformed", "Content-Length is no number.", 400)
+    return too_large(limit) if len(given) > LENGTH_DIGITS or int(given) > limit else int(given)
+
+
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes | Refusal:
     """The raw body; one that says it is too large is not read, and of one that does not say, `limit` and a byte."""
-    too_large = Refusal("body_too_large", f"The body is larger than {limit} bytes.", 413)
+    if BODY in environ:
+        read: bytes | Refusal = environ[BODY]
+        return read
     stream = environ["wsgi.input"]
-    given = environ.get("CONTENT_LENGTH")
-    if given:
-        if not (given.isascii() and given.isdigit()):
-            return Refusal("length_malformed", "Content-Length is no number.", 400)
-        if len(given) > LENGTH_DIGITS or int(given) > limit:
-            return too_large
-        body = _read(stream, int(given))
-        return body if len(body) == int(given) else Refusal("body_incomplete", "The body ended early.", 400)
+    length = declared_length(environ.get("CONTENT_LENGTH"), limit)
+    if isinstance(length, Refusal):
+        return length
+    if length is not None:
+        body = _read(stream, length)
+        return body if len(body) == length else INCOMPLETE
     if not environ.get("wsgi.input_terminated"):
         return b""
     # Chunked: the length shows only in the reading.
     body = _read(stream, limit + 1)
-    return body if len(body) <= limit else too_large
+    return body if len(body) <= limit else too_large(limit)
 
 
 def _read(stream: Any, count: int) -> bytes:

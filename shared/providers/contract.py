@@ -43,6 +43,16 @@ class Headers:
         """Every header as (lower-case name, value)."""
         return [(name, value) for name, values in self._values.items() for value in values]
 
+    def ambiguous(self) -> str | None:
+        """A name that is there in two spellings, with `-` and with `_`, as it first came; None when none is."""
+        if not any("_" in name for name in self._values):
+            return None
+        first: dict[str, str] = {}
+        for name in self._values:
+            if first.setdefault(name.replace("_", "-"), name) != name:
+                return first[name.replace("_", "-")]
+        return None
+
     def without(self, names: Iterable[str]) -> "Headers":
         """These headers but for `names`, whose values are replaced by `[redacted]`."""
         hidden = {name.lower() for name in names}

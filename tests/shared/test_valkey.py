@@ -60,3 +60,17 @@ def test_no_valkey_is_the_queue_unavailable(tmp_path):
     script = valkey.Script(valkey.connect(f"unix://{tmp_path}/none.sock"), ADD)
     with pytest.raises(QueueUnavailable):
         script.run(keys=["n"], args=[1])
+
+
+def test_many_calls_go_in_one_round_trip_and_each_has_its_own_answer(queue):
+    script = valkey.Script(queue, "if ARGV[1] == 'bad' then return redis.error_reply('no') end return ARGV[1] .. '!'")
+    for _ in range(2):  # unseen by Valkey, and seen
+        answers = script.run_all([valkey.Call([], [word]) for word in ("a", "bad", b"x" * 70_000, "d")])
+        assert [answers[0], answers[2], answers[3]] == [b"a!", b"x" * 70_000 + b"!", b"d!"]
+        assert isinstance(answers[1], QueueUnavailable)
+    assert script.run_all([]) == []
+
+
+def test_many_calls_without_valkey_are_each_the_queue_unavailable(tmp_path):
+    script = valkey.Script(valkey.connect(f"unix://{tmp_path}/nobody.sock"), "return 1")
+    assert [type(answer) for answer in script.run_all([valkey.Call([], [])] * 3)] == [QueueUnavailable] * 3

@@ -42,7 +42,8 @@ def free_port() -> int:
 class Served:
     """One running ingress and the Valkey behind it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, **more: str) -> None:
+        self.more = more
         self.valkey = Embedded(data)
         data.mkdir(exist_ok=True)
         self.valkey.start_valkey()
@@ -65,7 +66,7 @@ class Served:
             "CROSSDOCK_INBOX_SHARDS": str(SHARDS),
             "CROSSDOCK_MAX_BODY_BYTES": "100000",
             "HTTP_PROXY": "http://user:secret@proxy.example",
-        }
+        } | self.more
         self.process = tied(subprocess.Popen([sys.executable, "-m", "web.serve", "ingress"], env=environment))
         until(self.is_up)
 
@@ -90,10 +91,12 @@ class Served:
             answer = connection.getresponse()
             return answer.status, orjson.loads(answer.read()), {k.lower(): v for k, v in answer.getheaders()}
 
-    def raw(self, head: str, body: bytes) -> bytes:
-        """What comes back for these very bytes."""
+    def raw(self, head: str, body: bytes, *, ends: bool = False) -> bytes:
+        """What comes back for these very bytes; `ends`: nothing more will follow them."""
         with closing(socket.create_connection(("127.0.0.1", self.port), timeout=10)) as raw:
             raw.sendall(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n" + body)
+            if ends:
+                raw.shutdown(socket.SHUT_WR)
             parts = []
             while part := raw.recv(65536):
                 parts.append(part)
@@ -248,18 +251,88 @@ def test_a_repeated_signature_header_is_refused(served, extra):
     assert b"header_duplicated" in answer
 
 
-def test_a_header_with_underscores_can_be_read_and_of_two_spellings_one_counts(served):
+def test_headers_are_kept_as_they_were_spelled(served):
     given = sample()
     head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n"
-    extra = "X_Date: underscores\nX-Two: first\nX_Two: later\nX-Umlaut: \xfc\n"
+    extra = "X_Date: underscores\nX-Two: first\nX-Two: later\nX-Umlaut: \xfc\n"
     assert served.raw(head + signed(given) + extra, given.body).startswith(b"HTTP/1.1 200")
     [entry] = Inbox(served.queue, shards=SHARDS).take(0, 10)
     headers = entry.request.headers
-    assert (headers.get("X-Date"), headers.get("X-Umlaut")) == ("underscores", "")
-    assert len(headers.all("X-Two")) == 1
-    assert headers.get("X-Two") in ("first", "later")
-    # Granian gives the process environment along with the request's headers.
-    assert "proxy" not in headers
+    assert (headers.get("X_Date"), "X-Date" in headers, headers.get("X-Umlaut")) == ("underscores", False, "")
+    assert headers.all("X-Two") == ("first", "later")
+    assert "proxy" not in headers  # the process environment has one
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "X_Shopify_Hmac_Sha256: AAAA\n",
+        "x_shopify_hmac-sha256: AAAA\n",
+        "X_Shopify_Topic: customers/delete\n",
+        "X-Anything: a\nX_Anything: b\n",
+        "X_Forwarded_For: 10.0.0.1\nX-Forwarded-For: 198.51.100.7\n",
+    ],
+)
+def test_headers_that_differ_only_by_dash_and_underscore_are_refused(served, extra):
+    given = sample()
+    head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n"
+    answer = served.raw(head + signed(given) + extra, given.body)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"header_ambiguous" in answer
+    assert served.ids() == []
+    assert [entry["code"] for entry in refusals.recent(served.queue, 5)] == ["header_ambiguous"]
+
+
+def test_senders_that_drip_keep_nobody_out(served):
+    given = sample()
+    start = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n{signed(given)}\n"
+    with ExitStack() as dripping:
+        for _ in range(100):  # more than there are threads by far
+            raw = dripping.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=10))
+            raw.sendall(start.replace("\n", "\r\n").encode() + given.body[:5])
+        assert served.post(sample(4))[0] == 200
+        raw.sendall(given.body[5:])
+        assert raw.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_does_not_come_is_408(tmp_path):
+    impatient = Served(tmp_path / "data", CROSSDOCK_BODY_TIMEOUT_SECONDS="0.2")
+    try:
+        head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\n"
+        for rest, body in (
+            ("Content-Length: 10\n", b"12345"),
+            ("Content-Length: 90000\n", b"x" * 70_000),
+            ("Transfer-Encoding: chunked\n", b"5\r\n12345\r\n"),
+        ):
+            answer = impatient.raw(head + rest, body)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b"body_slow" in answer
+        assert impatient.post(sample())[0] == 200
+    finally:
+        impatient.stop()
+
+
+@pytest.mark.parametrize(
+    ("rest", "body"),
+    [
+        ("Content-Length: 10\n", b"12345"),
+        ("Content-Length: 90000\n", b"x" * 70_000),
+        ("Transfer-Encoding: chunked\n", b"5\r\n12345\r\n"),
+        ("Transfer-Encoding: chunked\n", b"5\r\n12345\r\nnonsense"),
+    ],
+)
+def test_a_body_that_ends_early_is_never_taken_in(served, rest, body):
+    served.raw(f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\n{rest}", body, ends=True)
+    assert served.post(sample(9))[0] == 200
+    assert len(served.ids()) == 1
+
+
+def test_a_large_body_is_taken_in(served):
+    now = utc_now()
+    body = orjson.dumps({"id": 1, "updated_at": now.isoformat(), "note": "x" * 80_000})
+    assert served.post(sample(body=body))[0] == 200
+    [entry] = Inbox(served.queue, shards=SHARDS).take(0, 10)
+    assert entry.request.body == body
 
 
 @pytest.mark.parametrize(
