@@ -1,6 +1,7 @@
-"""The ceilings: the bare Flask view on the ingress's own server, as WSGI, which is the fastest that Flask is, and Valkey taking what an ingress gives it.
+"""The ceilings: the bare Flask view on the ingress's own server, and Valkey taking what an ingress gives it.
 
-Nothing is left behind. `app` is the bare view: it reads the body and answers as the ingress does, and does no more.
+Nothing is left behind. `app` is the bare view: it reads the body and answers as the ingress does, and does no more. It
+is served as WSGI, the fastest way that Flask has there.
 """
 
 import os
