@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from shared.destinations.contract import Destination
 from shared.destinations.registry import DESTINATIONS
 from shared.egress import check_url, host_of
@@ -136,7 +138,7 @@ def _check_numbers(settings: Settings, values: Mapping[str, Any]) -> None:
         top = settings.request_timeout_seconds * 1000 if name == "timeout_ms" else most
         if name in values and not least <= values[name] <= top:
             word = name.replace("retry_delay_seconds", "retry_delay")  # the public contract's
-            raise Unacceptable(f"{word}_out_of_range", f"{word} is {least:g} to {top:g}.")
+            raise Unacceptable(f"{word}_out_of_range", f"{to_camel(word)} is {least:.0f} to {top:.0f}.")
 
 
 def _text(name: str, value: str, *, least: int, most: int) -> str:

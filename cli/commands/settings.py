@@ -65,7 +65,7 @@ def variable(name: str) -> str:
 def _line(name: str, field: FieldInfo) -> str:
     default = _shown(field.default)
     bounds = [
-        f"{word} {getattr(rule, attribute):g}"
+        f"{word} {_number(getattr(rule, attribute))}"
         for rule in field.metadata
         for attribute, word in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than"))
         if hasattr(rule, attribute)
@@ -73,6 +73,10 @@ def _line(name: str, field: FieldInfo) -> str:
     limits = f" ({', '.join(bounds)})" if bounds else ""
     shown = f"`{default}`" if default else ""
     return f"| `{variable(name)}` | {shown} | {field.description}{limits} |\n"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _shown(value: object) -> str:
@@ -83,5 +87,5 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:g}"
+        return _number(value)
     return re.sub(r"(://[^/:@]*):[^@/]*@", r"\1:…@", str(value))  # a URL may hold a password

@@ -91,4 +91,5 @@ def _tell(addresses: Addresses, key: str | None, *, as_json: bool) -> None:
     if key:
         click.echo(f"Your admin API key, shown this once:\n\n  {key}\n\nSend a first webhook:\n")
         click.echo("\n\n".join(lines) + "\n")
-        click.echo("Then look: crossdock messages list; crossdock deliveries list\n")
+        program = output.program()
+        click.echo(f"Then look: {program} messages list; {program} deliveries list\n")
