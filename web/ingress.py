@@ -290,6 +290,7 @@ def make_app(settings: Settings, ring: KeyRing, *, clock: Callable[[], datetime]
     ingress = Ingress(settings, ring, clock=clock)
     ingress.start()
     app = Flask("crossdock.ingress", static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect would be to a URL that the provider did not sign, if it followed
     app.extensions["ingress"] = ingress
 
     def receive(name: str = "") -> Response:
