@@ -53,8 +53,9 @@ def list_deliveries(
     """The newest deliveries first, each with what its last attempt came to; `account_id` None: of every account.
 
     `before` is the `cursor` of the last row of the page before. `since` and `until` bound when they were made.
-    `message_id` and `source_id` find those whose event is still kept. `status_codes` are of the last reply, `503` or
-    `5xx`; `error_codes` say why the last attempt failed.
+    `message_id` and `source_id` find those whose event is still kept. `event_type` is one, or a pattern as a
+    subscription has it, `order.*`. `status_codes` are of the last reply, `503` or `5xx`; `error_codes` say why the last
+    attempt failed.
 
     Raises:
         Unacceptable: one of `status_codes` is none.
@@ -62,10 +63,15 @@ def list_deliveries(
     # One subscription's are indexed by event, an account's by delivery; both rise with time.
     order = deliveries.c.event_id if subscription_id is not None else deliveries.c.id
     query = _with_last_attempt(order)
-    same = {"account_id": account_id, "subscription_id": subscription_id, "event_type": event_type}
+    same = {"account_id": account_id, "subscription_id": subscription_id}
     query = query.where(*(deliveries.c[name] == value for name, value in same.items() if value is not None))
     among = {"state": states, "last_error": error_codes}
     query = query.where(*(deliveries.c[name].in_(list(some)) for name, some in among.items() if some is not None))
+    if event_type is not None and event_type != "*":
+        is_family = event_type.endswith(".*")
+        of_type = deliveries.c.event_type
+        wanted = of_type.startswith(event_type[:-1], autoescape=True) if is_family else of_type == event_type
+        query = query.where(wanted)
     if status_codes is not None:
         query = query.where(or_(*(deliveries.c.last_status.between(*_bounds(code)) for code in status_codes)))
     if event_id is not None:

@@ -32,7 +32,7 @@ def command() -> None:
 @click.option("--event", "event_id", type=click.UUID, metavar="ID", help="Only those of this event.")
 @click.option("--message", "message_id", type=click.UUID, metavar="ID", help="Only of what this message meant.")
 @click.option("--source", "source_id", type=click.UUID, metavar="ID", help="Only of what came in through this source.")
-@click.option("--event-type", help="Only of this type.")
+@click.option("--event-type", help="Only of this type, or of these: 'order.*'.")
 @click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in DeliveryState]))
 @click.option("--status-code", "status_codes", multiple=True, help="Only with this last HTTP status: 503, or 5xx.")
 @click.option("--error-code", "error_codes", multiple=True, help="Only with this last error: timeout, http_500, …")

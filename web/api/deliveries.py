@@ -31,7 +31,7 @@ api = noun("Deliveries", "Events owed to webhooks, and the attempts made.", at="
 class SubscriptionDeliveryQuery(PageQuery):
     """Which deliveries of one webhook."""
 
-    event_type: str | None = None
+    event_type: str | None = Field(None, description="An event type, or a pattern such as `order.*`.")
     message_id: UUID | None = Field(None, description="Of what this message meant, while its events are kept.")
     source_id: UUID | None = Field(None, description="Of what came in through this source, while its events are kept.")
     status: list[str] | None = Field(

@@ -98,6 +98,10 @@ def test_deliveries_are_found_by_the_contracts_statuses_and_by_ours(world: World
         "status=success": 0,
         "eventType=user.created": 1,
         "eventType=user.updated": 0,
+        "eventType=user.*": 1,
+        "eventType=use.*": 0,
+        "eventType=u%25.*": 0,
+        "eventType=*": 1,
         f"subscriptionId={webhook['id']}": 1,
     }.items():
         assert len(world.caller().get(f"/api/admin/deliveries?{query}").json["deliveries"]) == count, query
