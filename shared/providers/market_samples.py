@@ -12,6 +12,7 @@ from uuid import UUID
 from shared.clock import to_json
 from shared.providers import myntra, people, robaws, selloship
 from shared.providers.contract import JSON
+from shared.providers.turns import turn
 
 _INDIA: Final = timezone(timedelta(hours=5, minutes=30))
 _STATES: Final = ("READY_TO_SHIP", "PICKED_UP", "IN_TRANSIT", "OUT_FOR_DELIVERY", "NDR", "RETURN_RECEIVED")
@@ -96,6 +97,12 @@ def _myntra_return(topic: str, number: int, at: datetime) -> JSON:
 
 def _robaws_article(topic: str, number: int, at: datetime) -> JSON:
     milliseconds, place = int(at.timestamp() * 1000), (robaws.TOPICS.index(topic) + 1) << 48 | number
+    price = 12.5 + number % 100 if number % 5 else None
+    stock = number % 40 - 2
+    if topic == "article.updated":
+        price = 12.75 + turn(at, 10_000)
+    if topic == "article.stock-changed":
+        stock = 40 + turn(at, 10_000)
     return {
         "id": str(UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62) | place)),
         "event": topic,
@@ -104,9 +111,9 @@ def _robaws_article(topic: str, number: int, at: datetime) -> JSON:
             "articleNumber": f"A-{number:05d}",
             "name": ("Dakpan Größe L", "Vis 5 × 40", "Isolatieplaat")[number % 3],
             "description": None if number % 2 else "Per stuk verpakt",
-            "salePrice": 12.5 + number % 100 if number % 5 else None,
+            "salePrice": price,
             "currency": "EUR",
-            "stock": number % 40 - 2,
+            "stock": stock,
             "unit": "st",
             "active": number % 7 != 0,
             "articleGroup": {"id": 12, "name": "Dak"},

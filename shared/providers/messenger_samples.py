@@ -11,16 +11,22 @@ from typing import Any, Final
 from shared.clock import to_json
 from shared.providers import facebook, manychat, people
 from shared.providers.contract import JSON
+from shared.providers.turns import turn
 
 PAGE: Final = "104200000000001"
 FIRST_CONTACT: Final = 9_100_000_000_000_000_001  # past 2^53, as their newer ids are
 FIRST_PERSON: Final = 7_300_000_000_000_001
 OLDER_EVERY: Final = 3
+VISITS_MAX: Final = 20
+_TAGS: Final[Mapping[str, list[str]]] = {"subscriber.tag_added": ["vip", "summer"], "subscriber.tag_removed": []}
 
 
 def _manychat(topic: str, number: int, at: datetime) -> JSON:
     first, last, email, phone = people.person(number)
     is_old = number % OLDER_EVERY == 0
+    visits = number % VISITS_MAX
+    if topic == "subscriber.custom_field_changed":
+        visits = VISITS_MAX + turn(at, 10_000)
     contact: dict[str, Any] = {
         "key": f"user:{FIRST_CONTACT + number}",
         "id": FIRST_CONTACT + number if is_old else str(FIRST_CONTACT + number),
@@ -38,13 +44,13 @@ def _manychat(topic: str, number: int, at: datetime) -> JSON:
         "live_chat_url": f"https://chat.example/{number}",
         "last_input_text": "Is er nog één? 😀",
         "optin_phone": number % 2 == 0,
-        "phone": phone,
+        "phone": people.new_phone(at) if topic == manychat.UPDATED else phone,
         "optin_email": number % 2 == 1,
         "email": email,
         "subscribed": "2026-01-05T08:00:00-06:00",
         "last_interaction": to_json(at),
         "last_seen": to_json(at - timedelta(minutes=1)),
-        "custom_fields": {"favourite_drink": "café crème", "visits": number % 20, "vip": number % 2 == 0, "shoe": None},
+        "custom_fields": {"favourite_drink": "café crème", "visits": visits, "vip": number % 2 == 0, "shoe": None},
     }
     if not is_old:
         contact |= {
@@ -57,8 +63,7 @@ def _manychat(topic: str, number: int, at: datetime) -> JSON:
         }
     if topic == manychat.UPDATED and not is_old:
         return contact  # as an External Request sends it when nothing is added
-    tags = ["vip", "summer"] if topic == "subscriber.tag_added" else ["vip"]
-    return {"event": topic, "data": contact | {"tags": tags}}
+    return {"event": topic, "data": contact | {"tags": _TAGS.get(topic, ["vip"])}}
 
 
 def _milliseconds(at: datetime) -> int:

@@ -1,6 +1,9 @@
 """The people of the samples: made up, of many scripts, and the same for the same number. Pure."""
 
+from datetime import datetime
 from typing import Final, NamedTuple
+
+from shared.providers.turns import turn
 
 NAMES: Final = (
     ("Ines", "Vandewalle"),
@@ -38,3 +41,8 @@ def person(number: int) -> Person:
     # Numbers in the range that is kept free for fiction.
     phone = None if number % 4 == 0 else f"+1202555{number % 10_000:04d}"
     return Person(first, last, f"customer{number}@shop.example", phone)
+
+
+def new_phone(at: datetime) -> str:
+    """The telephone that somebody has from then on, as an update tells it; nobody has it from the start."""
+    return f"+1202557{turn(at, 10_000):04d}"

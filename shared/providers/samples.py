@@ -1,8 +1,9 @@
 """Realistic bodies of every topic, for `crossdock simulate`, the demo, the bench and the tests.
 
 Comes in: a provider, a topic, a customer's number and an instant. Comes out: the body that the provider would send
-about that customer then; the same for the same arguments. Every third body has the provider's older shape where there
-is one, and the names are of many scripts. Pure, but for reading the stored payloads beside this file.
+about that customer then; the same for the same arguments. An update says something that neither the creation nor the
+update of another second said. Every third body has the provider's older shape where there is one, and the names are of
+many scripts. Pure, but for reading the stored payloads beside this file.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from shared.providers import market_samples as markets
 from shared.providers import messenger_samples as messengers
 from shared.providers.contract import JSON
 from shared.providers.flipkart import samples as flipkart
-from shared.providers.people import CITIES, person
+from shared.providers.people import CITIES, new_phone, person
 from shared.providers.shopify import samples as shopify
 
 OLDER_EVERY = 3
@@ -109,7 +110,7 @@ def _robaws_client(topic: str, number: int, at: datetime) -> JSON:
             "name": f"{last} & Zonen BV" if number % 2 else f"{first} {last}",
             "legalForm": "BV" if number % 2 else None,
             "vatIdNumber": None,
-            "tel": phone,
+            "tel": new_phone(at) if topic == "client.updated" else phone,
             "mobile": f"+1202556{number % 10_000:04d}",
             "website": None,
             "email": email if number % 4 else None,
@@ -143,7 +144,7 @@ def _generic_contact(topic: str, number: int, at: datetime) -> JSON:
             "firstName": first,
             "lastName": last,
             "email": email,
-            "phone": phone,
+            "phone": new_phone(at) if topic == "contact.updated" else phone,
             "labels": ["beta", "vip"] if number % 2 else [],
             "custom": {"seats": number % 50, "trial": number % 2 == 0, "referrer": None},
         }

@@ -11,6 +11,7 @@ from typing import Any, Final
 from shared.providers import people
 from shared.providers.contract import JSON
 from shared.providers.flipkart import TOPICS
+from shared.providers.turns import turn
 
 _INDIA: Final = timezone(timedelta(hours=5, minutes=30))
 _TITLES: Final = ("Steel Bottle 1 l", "Baumwolltuch – groß", "सूती कुर्ता", "Lámpara de mesa", "竹の箸 🥢")
@@ -160,13 +161,15 @@ def _order(topic: str, number: int, at: datetime) -> JSON:
 
 
 def _payment(topic: str, number: int, at: datetime) -> JSON:
+    status = ("SETTLED", "PENDING", "REVERSED")[(number + turn(at, 3)) % 3]
     attributes = {
-        "status": ("SETTLED", "PENDING", "REVERSED")[number % 3],
+        "status": status,
         "amount": f"{250 + number % 900}.25",
         "currency": "INR",
         "method": "NEFT" if number % 2 else "UPI",
-        "paidAt": _time(at) if number % 3 == 0 else None,
+        "paidAt": _time(at) if status == "SETTLED" else None,
         "settlementRef": f"NFT{number:09d}",
+        "updatedAt": _time(at),
     }
     return _frame(topic, at, attributes) | {"paymentId": f"PMT{number:010d}", "orderId": _order_id(number)}
 

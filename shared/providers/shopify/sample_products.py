@@ -9,18 +9,22 @@ from typing import Any, Final
 from shared.providers.contract import JSON
 from shared.providers.shopify import sample_facts as facts
 from shared.providers.shopify.sample_facts import FIRST_LOCATION, FIRST_PRODUCT, OLDER_EVERY, VARIANTS_APART
+from shared.providers.turns import turn
 
 SIZES: Final = ("Klein", "Mittel", "Groß", "特大")
+STOCK_MAX: Final = 40
 _FIRST_VARIANT: Final = FIRST_PRODUCT + 10_000_000
 _FIRST_ITEM: Final = FIRST_PRODUCT + 20_000_000
 
 
-def product(_: str, number: int, at: datetime) -> JSON:
-    """The product of a number, with one to four variants."""
+def product(topic: str, number: int, at: datetime) -> JSON:
+    """The product of a number, with one to four variants; an update comes of new stock."""
     title, sku, cents = facts.GOODS[number % len(facts.GOODS)]
     status = ("active", "active", "draft", "archived")[number % 4]
     product_id, count = FIRST_PRODUCT + number, 1 + number % len(SIZES)
     variants = [_variant(number, position, f"{sku}-{number:03d}", cents, at) for position in range(count)]
+    if topic == "products/update":
+        variants[0]["inventory_quantity"] = STOCK_MAX + turn(at, 10_000)
     body: dict[str, Any] = {
         "id": product_id,
         "admin_graphql_api_id": facts.gid("Product", product_id),
@@ -58,12 +62,12 @@ def deletion(_: str, number: int, at: datetime) -> JSON:
 
 
 def level(_: str, number: int, at: datetime) -> JSON:
-    """How many of the first variant of the product of a number a location has: uncounted, oversold, or some."""
+    """How many of the first variant of the product of a number a location has by then: some, or less than none."""
     item_id, location_id = _FIRST_ITEM + number * VARIANTS_APART, FIRST_LOCATION + number % 2
     return {
         "inventory_item_id": item_id,
         "location_id": location_id,
-        "available": None if number % 10 == 1 else number % 40 - 2,
+        "available": turn(at, 10_000) + number % STOCK_MAX - 2,
         "updated_at": facts.local(at),
         "admin_graphql_api_id": f"{facts.gid('InventoryLevel', location_id)}?inventory_item_id={item_id}",
     }
@@ -90,6 +94,6 @@ def _variant(number: int, position: int, sku: str, cents: int, at: datetime) -> 
         "created_at": "2026-01-05T08:55:00-05:00",
         "updated_at": facts.local(at),
         "inventory_item_id": _FIRST_ITEM + number * VARIANTS_APART + position,
-        "inventory_quantity": number % 40,
-        "old_inventory_quantity": number % 40,
+        "inventory_quantity": number % STOCK_MAX,
+        "old_inventory_quantity": number % STOCK_MAX,
     }

@@ -17,7 +17,7 @@ from shared.providers.shopify.sample_facts import FIRST_CUSTOMER, FIRST_ORDER, O
 SHOP: Final = "north.myshopify.com"  # whose the privacy requests are, unless told otherwise
 
 
-def _customer(_: str, number: int, at: datetime) -> JSON:
+def _customer(topic: str, number: int, at: datetime) -> JSON:
     first, last, email, phone = people.person(number)
     customer_id = FIRST_CUSTOMER + number
     body: dict[str, Any] = {
@@ -32,7 +32,7 @@ def _customer(_: str, number: int, at: datetime) -> JSON:
         "multipass_identifier": None,
         "tax_exempt": False,
         "email": email,
-        "phone": phone,
+        "phone": people.new_phone(at) if topic == "customers/update" else phone,
         "currency": "EUR",
         "addresses": [],
         "tax_exemptions": [],
@@ -108,10 +108,11 @@ def _merge(_: str, number: int, at: datetime) -> JSON:
 
 
 def _email_consent(_: str, number: int, at: datetime) -> JSON:
+    """The opposite of what the customer said in the first place, as the older bodies have it."""
     return {
         "customer_id": FIRST_CUSTOMER + number,
         "email_address": people.person(number).email,
-        "email_marketing_consent": _state(number, at if number % OLDER_EVERY else None),
+        "email_marketing_consent": _state(number + 1, at if number % OLDER_EVERY else None),
     }
 
 

@@ -219,9 +219,9 @@ def test_a_manychat_contact_is_a_user_whose_tags_follow(dock: Dock) -> None:
         channel.send(topic, minute=minute)
     channel.drain()
     [user] = dock.rows("users")
-    assert [tag["name"] for tag in user["tags"]] == ["vip"]
+    assert user["tags"] == []
     assert (user["manychat_id"], user["custom_fields"]["visits"]) == (user["external_id"], "3")
-    assert told(dock, "user.created", "tag.") == ["user.created", "tag.added", "tag.removed"]
+    assert told(dock, "user.created", "tag.") == ["user.created", "tag.added", "tag.removed", "tag.removed"]
 
 
 def test_a_manychat_message_that_tells_little_hides_nothing_of_the_next_that_tells_all(dock: Dock) -> None:
@@ -258,10 +258,9 @@ def test_a_manychat_message_that_is_replayed_counts_as_of_when_it_came(dock: Doc
 def test_a_robaws_article_follows_its_stock(dock: Dock) -> None:
     channel = Channel(dock, "robaws")
     for minute, topic in enumerate(("article.created", "article.stock-changed")):
-        body = orjson.loads(samples.make("robaws", topic, number=3, at=NOW + timedelta(minutes=minute)))
-        body["data"]["stock"] = 40 - minute
-        channel.send(topic, body)
+        channel.send(topic, minute=minute)
     channel.drain()
     [article] = dock.rows("articles")
-    assert article["stock"] == 39
+    sample = samples.make("robaws", "article.stock-changed", number=3, at=NOW + timedelta(minutes=1))
+    assert article["stock"] == orjson.loads(sample)["data"]["stock"]
     assert told(dock, "article.") == ["article.created", "article.updated"]
