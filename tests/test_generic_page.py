@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.providers import samples
 from shared.providers.generic import GenericOptions, check_settings
 from shared.providers.presets import SCHEMES
 from shared.providers.record_mapping import Rule
 from shared.record_kinds import KINDS
+from tests.shared.providers.acting import NOW
 from tests.shared.providers.test_batches import CHANGED, CREATED, DELETED, understood
 
 PAGE = (Path(__file__).parents[1] / "docs" / "providers" / "generic.md").read_text()
@@ -23,6 +25,21 @@ def table(heading: str) -> set[str]:
 
 def test_it_names_every_preset() -> None:
     assert table("preset") == set(SCHEMES)
+
+
+def test_it_names_every_topic_that_can_be_simulated_by_preset() -> None:
+    lines = PAGE.split("| preset of the source |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    rows = [[re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:3]] for line in lines]
+    assert {preset: tuple(topics) for presets, topics in rows for preset in presets} == samples.families("generic")
+
+
+def test_what_hubspot_is_simulated_to_send_is_processed_by_its_example() -> None:
+    example = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
+    for topic in samples.topics("generic", example):
+        posted = samples.posted("generic", topic, number=7, at=NOW, settings=example)
+        outcome = understood(json.loads(posted.body), example)[1]
+        assert outcome.changes
+        assert outcome.problems == ()
 
 
 def test_it_names_every_part_of_a_rule() -> None:

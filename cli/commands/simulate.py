@@ -1,6 +1,7 @@
 """`crossdock simulate`: act as a provider.
 
-Comes in: a provider and a topic. Left behind: what the ingress took. Killed in the middle, it has sent what it has
+Comes in: a provider and a topic, and for a generic source its preset, which says what it is sent and in which form.
+Left behind: what the ingress took. Killed in the middle, it has sent what it has
 sent; every webhook has a delivery id of its own.
 """
 
@@ -8,6 +9,7 @@ import asyncio
 import statistics
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -50,11 +52,17 @@ class _Tally:
 
 
 @click.command("simulate")
-@click.argument("provider_name", metavar="PROVIDER")
-@click.argument("topic")
+@click.argument("provider_name", metavar="PROVIDER", required=False)
+@click.argument("topic", required=False)
+@click.option("--list", "lists", is_flag=True, help="List the topics, of PROVIDER or of all, rather than send any.")
 @click.option("--path", help="The source's path; that of the provider's only source unless given.")
 @click.option("--url", help="Send to this URL instead of this machine's ingress; needs --secret.")
 @click.option("--secret", help="What to sign with; the source's own unless given.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(samples.families("generic"))),
+    help="Of the generic source at --url; one of ours has its own.",
+)
 @click.option("--tenant", help="The shop it is from; one of the source's integrations unless given.")
 @click.option(
     "--count", default=1, show_default=True, type=click.IntRange(min=1), help="How many, each a new customer."
@@ -63,44 +71,88 @@ class _Tally:
 @click.option("--first", default=1, show_default=True, type=click.IntRange(min=1), help="The first customer's number.")
 @output.json_option
 def command(
-    *, provider_name: str, topic: str, count: int, rate: float | None, first: int, as_json: bool, **given: Any
+    *,
+    provider_name: str | None,
+    topic: str | None,
+    lists: bool,
+    count: int,
+    rate: float | None,
+    first: int,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Act as a provider: sign sample webhooks and send them.
 
     Sends what the provider would send, to a source of a running stack, whose secret it looks up itself; or to any URL,
     with --secret. Tells the statuses and how long the answers took.
 
+    A generic source is sent what senders of its preset post, in their form and signed as they sign: JSON, an array, a
+    form. --list tells which topics there are. An update tells something new each second; give it the same --first as
+    the creation.
+
     Amazon signs with a private key of its own, so its webhooks are a stand-in's, which an ingress believes that has the
     same CROSSDOCK_SNS_STAND_IN; or give a key as PEM with --secret.
 
     \b
+    crossdock simulate --list
     crossdock simulate shopify customers/create
     crossdock simulate robaws client.updated --path robaws/customers --count 1000 --rate 50
+    crossdock simulate generic contact.propertyChange --path hubspot
     CROSSDOCK_SNS_STAND_IN=var/sns crossdock simulate amazon ORDER_CHANGE
     crossdock simulate shopify customers/update --url https://hooks.example.com/api/webhooks/shopify --secret "$S"
     """
-    provider = PROVIDERS.get(provider_name)
-    if provider is None:
+    if provider_name is not None and provider_name not in PROVIDERS:
         raise Unacceptable("provider_unknown", f"Providers are: {', '.join(sorted(PROVIDERS))}.")
-    if topic not in samples.topics(provider_name):
-        known = ", ".join(samples.topics(provider_name))
-        raise Unacceptable("topic_unknown", f"Topics of {provider_name} with a sample are: {known}.")
-    target = _target(provider, topic, **given)
+    if lists:
+        rows = _rows(PROVIDERS if provider_name is None else [provider_name])
+        output.show_rows(rows, ["provider", "preset", "topic"], as_json=as_json, empty="")
+        return
+    if provider_name is None or topic is None:
+        raise click.UsageError("PROVIDER and TOPIC are needed; --list tells which there are.")
+    _check_topic(topic, provider_name, [row["topic"] for row in _rows([provider_name])])
+    target = _target(PROVIDERS[provider_name], topic, **given)
+    _check_topic(topic, f"this {provider_name} source", samples.topics(provider_name, target.settings))
     tally = asyncio.run(_send(target, range(first, first + count), rate))
     _tell(target, tally, as_json=as_json)
     if set(tally.statuses) != {"200"}:
         raise SystemExit(1)
 
 
+def _rows(names: Iterable[str]) -> list[dict[str, str]]:
+    """Every topic that there is a sample of, with the preset whose it is."""
+    return [
+        {"provider": name, "preset": preset, "topic": topic}
+        for name in names
+        for preset, topics in samples.families(name).items()
+        for topic in topics
+    ]
+
+
+def _check_topic(topic: str, whose: str, topics: Iterable[str]) -> None:
+    known = list(dict.fromkeys(topics))  # several presets have some in common
+    if topic not in known:
+        raise Unacceptable("topic_unknown", f"Topics of {whose} with a sample are: {', '.join(known)}.")
+
+
 def _target(
-    provider: Provider, topic: str, *, path: str | None, url: str | None, secret: str | None, tenant: str | None
+    provider: Provider,
+    topic: str,
+    *,
+    path: str | None,
+    url: str | None,
+    secret: str | None,
+    preset: str | None,
+    tenant: str | None,
 ) -> _Target:
+    if preset is not None and (url is None or provider.name != "generic"):
+        raise click.UsageError("--preset is of a generic source at --url.")
     given = None if secret is None else secret.encode()
     if url is not None:
         if given is None and provider.envelope is None:
             raise click.UsageError("--url needs --secret.")
         signed_with = given or secret_of(provider, (), current(), now=utc_now())
-        return _Target(provider, topic, url, url, signed_with, TENANT if tenant is None else tenant, {})
+        elsewhere = {} if preset is None else {"preset": preset}
+        return _Target(provider, topic, url, url, signed_with, TENANT if tenant is None else tenant, elsewhere)
     with at_work() as station:
         listing_path, listing = _listing(station, provider, path)
         running = stack.addresses(station.settings.data_dir) or stack.addresses_of(current())
@@ -151,10 +203,18 @@ async def _send(target: _Target, customers: range, rate: float | None) -> _Tally
 
 async def _post(session: aiohttp.ClientSession, target: _Target, customer: int, tally: _Tally) -> None:
     now = utc_now()
-    body = samples.make(target.provider.name, target.topic, number=customer, at=now, tenant=target.tenant)
+    posted = samples.posted(
+        target.provider.name,
+        target.topic,
+        number=customer,
+        at=now,
+        tenant=target.tenant,
+        settings=target.settings,
+    )
     sample = Sample(
         topic=target.topic,
-        body=body,
+        body=posted.body,
+        content_type=posted.content_type,
         secret=target.secret,
         tenant=target.tenant,
         delivery_id=str(uuid4()),

@@ -244,6 +244,7 @@ class Sample:
     now: datetime
     url: str = ""
     settings: Mapping[str, JSON] = field(default_factory=dict)
+    content_type: str = "application/json"  # of the body, for a provider whose senders post forms too
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """Bodies that are forms: their fields as the sender signed them, and as JSON.
 
-Comes in: a request whose body may be `application/x-www-form-urlencoded`. Comes out: its fields. Pure; nothing is left
-behind.
+Comes in: a request whose body may be `application/x-www-form-urlencoded`. Comes out: its fields. A sample's fields go
+the other way. Pure; nothing is left behind.
 """
 
 import hashlib
 import hmac
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import orjson
 
@@ -17,10 +19,25 @@ FIELDS_MAX = 1_000
 DIGEST_FIELD = "bodySHA256"  # in the URL, where the body is no form
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that is to be sent."""
+
+    fields: Mapping[str, str]
+
+    def encoded(self) -> bytes:
+        """The body."""
+        return urlencode(self.fields).encode()
+
+
 def is_form(request: Request) -> bool:
     """Whether the body says that it is a form."""
-    kind = request.headers.get("Content-Type") or ""
-    return kind.partition(";")[0].strip().lower() == FORM_TYPE
+    return is_form_type(request.headers.get("Content-Type") or "")
+
+
+def is_form_type(content_type: str) -> bool:
+    """Whether a body of the type is a form."""
+    return content_type.partition(";")[0].strip().lower() == FORM_TYPE
 
 
 def fields(body: bytes) -> dict[str, list[str]] | None:

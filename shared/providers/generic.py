@@ -270,24 +270,26 @@ def path_token(source: Source) -> bool:
 
 
 def sign(sample: Sample) -> list[tuple[str, str]]:
-    """The headers of a genuine request under the sample's settings."""
+    """The headers of a genuine request under the sample's settings: the preset's, and those that the source reads."""
     compiled = _compiled(sample.settings)
-    headers = [("Content-Type", "application/json")]
-    signed = {compiled.scheme.id_header.lower()}
-    for place, value in (
-        (compiled.chosen.topic, sample.topic),
-        (compiled.chosen.tenant, sample.tenant),
-        (compiled.chosen.dedupe, sample.delivery_id),
-    ):
-        if place is not None and place.header and place.header.lower() not in signed:
-            headers.append((place.header, value))
+    headers = [("Content-Type", sample.content_type)]
+    taken = {compiled.scheme.id_header.lower()}
+    for chosen in (compiled.chosen, _compiled({"preset": compiled.chosen.preset}).chosen):
+        for place, value in (
+            (chosen.topic, sample.topic),
+            (chosen.tenant, sample.tenant),
+            (chosen.dedupe, sample.delivery_id),
+        ):
+            if place is not None and place.header and place.header.lower() not in taken:
+                taken.add(place.header.lower())
+                headers.append((place.header, value))
     return headers + schemes.sign(compiled.scheme, sample, headers)
 
 
 def call(sample: Sample) -> tuple[str, str]:
     """A POST; of a body that the signature has no other hold on, the digest stands in the URL."""
     scheme = _compiled(sample.settings).scheme
-    if "{form}" not in scheme.template:
+    if "{form}" not in scheme.template or form_body.is_form_type(sample.content_type):
         return "POST", schemes.beneath(scheme, sample)
     return "POST", f"?{form_body.DIGEST_FIELD}={hashlib.sha256(sample.body).hexdigest()}"
 

@@ -1,16 +1,17 @@
 """Realistic bodies of every topic, for `crossdock simulate`, the demo, the bench and the tests.
 
 Comes in: a provider, a topic, a customer's number and an instant. Comes out: the body that the provider would send
-about that customer then; the same for the same arguments. An update says something that neither the creation nor the
-update of another second said. Every third body has the provider's older shape where there is one, and the names are of
-many scripts. Pure, but for reading the stored payloads beside this file.
+about that customer then; the same for the same arguments. What a generic source is sent is its preset's. An update says
+something that neither the creation nor the update of another second said. Every third body has the provider's older
+shape where there is one, and the names are of many scripts. Pure, but for reading the stored payloads beside this file.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -19,12 +20,16 @@ from shared.clock import to_json
 from shared.providers import amazon_samples as amazon
 from shared.providers import market_samples as markets
 from shared.providers import messenger_samples as messengers
+from shared.providers import preset_samples as presets
+from shared.providers import robaws
 from shared.providers.contract import JSON
 from shared.providers.flipkart import samples as flipkart
+from shared.providers.form_body import FORM_TYPE, Form
 from shared.providers.people import CITIES, new_phone, person
 from shared.providers.shopify import samples as shopify
 
 OLDER_EVERY = 3
+NO_PRESET: Final = "hmac"  # the usual one, as the settings of a generic source have it
 VARIANT = "--"  # customers_create--older.json
 
 # Settings that make each provider's samples mean something; the conformance tests run with them.
@@ -37,23 +42,7 @@ SETTINGS: Mapping[str, dict[str, JSON]] = {
     "myntra": {},
     "manychat": {},
     "facebook": {"verifyToken": "only-for-samples"},
-    "generic": {
-        "preset": "standard-webhooks",
-        "user": {
-            "topics": ["contact.created", "contact.updated"],
-            "deleteTopics": ["contact.deleted"],
-            "id": "data.id",
-            "version": "data.updatedAt",
-            "fields": {
-                "firstName": "data.firstName",
-                "lastName": "data.lastName",
-                "email": "data.email",
-                "phone": "data.phone",
-                "tags": "data.labels",
-                "customFields": "data.custom",
-            },
-        },
-    },
+    "generic": dict(presets.SETTINGS["standard-webhooks"]),
 }
 
 
@@ -67,9 +56,24 @@ class Payload:
     body: bytes
 
 
-def topics(provider: str) -> tuple[str, ...]:
-    """The topics that `make` knows of a provider."""
-    return tuple(topic for name, topic in _MAKERS if name == provider)
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A body and what it says it is."""
+
+    body: bytes
+    content_type: str
+
+
+def topics(provider: str, settings: Mapping[str, JSON] = MappingProxyType({})) -> tuple[str, ...]:
+    """The topics that there are samples of for a source of a provider with these settings."""
+    return tuple(_makers(provider, settings))
+
+
+def families(provider: str) -> Mapping[str, tuple[str, ...]]:
+    """The topics by the preset that a source of the provider may have; by `""`, where it has none."""
+    if provider == "generic":
+        return {preset: tuple(makers) for preset, makers in presets.MAKERS.items()}
+    return {"": topics(provider)}
 
 
 def make(provider: str, topic: str, *, number: int, at: datetime, tenant: str = "") -> bytes:
@@ -80,12 +84,36 @@ def make(provider: str, topic: str, *, number: int, at: datetime, tenant: str = 
     Raises:
         KeyError: there is no sample of that provider and topic.
     """
-    maker = _MAKERS[provider, topic]
-    body = maker(topic, number, at.astimezone(UTC))
+    return posted(provider, topic, number=number, at=at, tenant=tenant).body
+
+
+def posted(
+    provider: str,
+    topic: str,
+    *,
+    number: int,
+    at: datetime,
+    tenant: str = "",
+    settings: Mapping[str, JSON] = MappingProxyType({}),
+) -> Posted:
+    """The same as it is posted to a source with these settings, which for a generic one is as its preset does.
+
+    Raises:
+        KeyError: there is no such sample.
+    """
+    body = _makers(provider, settings)[topic](topic, number, at.astimezone(UTC))
+    if isinstance(body, Form):
+        return Posted(body.encoded(), FORM_TYPE)
     field = _TENANT_FIELDS.get(provider)
     if tenant and field in body:
         body[field] = tenant
-    return orjson.dumps(body)
+    return Posted(orjson.dumps(body), "application/json")
+
+
+def _makers(provider: str, settings: Mapping[str, JSON]) -> Mapping[str, presets.Maker]:
+    if provider == "generic":
+        return presets.MAKERS[settings.get("preset", NO_PRESET)]
+    return _MAKERS[provider]
 
 
 def stored(provider: str) -> Iterator[Payload]:
@@ -136,36 +164,16 @@ def _robaws_client(topic: str, number: int, at: datetime) -> JSON:
     }
 
 
-def _generic_contact(topic: str, number: int, at: datetime) -> JSON:
-    first, last, email, phone = person(number)
-    contact: dict[str, Any] = {"id": f"ct_{number:08d}", "updatedAt": to_json(at)}
-    if topic != "contact.deleted":
-        contact |= {
-            "firstName": first,
-            "lastName": last,
-            "email": email,
-            "phone": new_phone(at) if topic == "contact.updated" else phone,
-            "labels": ["beta", "vip"] if number % 2 else [],
-            "custom": {"seats": number % 50, "trial": number % 2 == 0, "referrer": None},
-        }
-    return {"type": topic, "timestamp": to_json(at), "data": contact}
-
-
 # Where a provider's body names whose it is, and must name the one of the headers.
 _TENANT_FIELDS: Mapping[str, str] = {"shopify": "shop_domain"}
 
-_MAKERS: Mapping[tuple[str, str], Callable[[str, int, datetime], JSON]] = {
-    **{("shopify", topic): maker for topic, maker in shopify.MAKERS.items()},
-    **{("amazon", topic): maker for topic, maker in amazon.MAKERS.items()},
-    ("robaws", "client.created"): _robaws_client,
-    ("robaws", "client.updated"): _robaws_client,
-    **{("robaws", topic): maker for topic, maker in markets.ROBAWS_ARTICLES.items()},
-    **{("flipkart", topic): maker for topic, maker in flipkart.MAKERS.items()},
-    **{("selloship", topic): maker for topic, maker in markets.SELLOSHIP.items()},
-    **{("myntra", topic): maker for topic, maker in markets.MYNTRA.items()},
-    **{("manychat", topic): maker for topic, maker in messengers.MANYCHAT.items()},
-    **{("facebook", topic): maker for topic, maker in messengers.FACEBOOK.items()},
-    ("generic", "contact.created"): _generic_contact,
-    ("generic", "contact.updated"): _generic_contact,
-    ("generic", "contact.deleted"): _generic_contact,
+_MAKERS: Mapping[str, Mapping[str, presets.Maker]] = {
+    "shopify": shopify.MAKERS,
+    "amazon": amazon.MAKERS,
+    "robaws": {**dict.fromkeys(robaws.CLIENT_TOPICS, _robaws_client), **markets.ROBAWS_ARTICLES},
+    "flipkart": flipkart.MAKERS,
+    "selloship": markets.SELLOSHIP,
+    "myntra": markets.MYNTRA,
+    "manychat": messengers.MANYCHAT,
+    "facebook": messengers.FACEBOOK,
 }

@@ -11,9 +11,11 @@ from sqlalchemy import Engine, select
 from shared.db.tables import events, messages
 from shared.directory import Listing
 from shared.ids import new_id
-from shared.providers import samples
+from shared.providers import preset_samples, samples
+from shared.providers.contract import Source
+from shared.providers.presets import SCHEMES
 from shared.providers.registry import PROVIDERS
-from tests.shared.providers.acting import NOW, Actor, actor
+from tests.shared.providers.acting import NOW, SECRET, Actor, actor
 from tests.workers import rows
 from workers.inbound.process import process
 from workers.inbound.reading import Inbound
@@ -46,8 +48,20 @@ MYNTRAS_ORDER: Final = (
     "order/cancelItems",
 )
 MYNTRAS_PACKET: Final = ("order/readyToDispatch", "order/shipped", "order/lost")
+CONTACTS: Final = {
+    "contact.created": {"contact.updated": "user.updated", "contact.deleted": "user.deleted"},
+    "contact.updated": {"contact.updated": "user.updated"},
+}
+HUBSPOTS: Final = {
+    "contact.creation": {
+        "contact.propertyChange": "user.updated",
+        "contact.deletion": "user.deleted",
+        "mixed": "user.updated",
+    },
+    "contact.propertyChange": {"contact.propertyChange": "user.updated"},
+}
 
-# Provider -> what was told before -> what is told then -> an event that must come of it.
+# Provider or preset -> what was told before -> what is told then -> an event that must come of it.
 PAIRS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "shopify": {
         "customers/create": {
@@ -121,9 +135,32 @@ PAIRS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
             "user.updated",
         ),
     },
-    "generic": {
-        "contact.created": {"contact.updated": "user.updated", "contact.deleted": "user.deleted"},
-        "contact.updated": {"contact.updated": "user.updated"},
+    "generic": CONTACTS,
+    "hmac": CONTACTS,
+    "standard-webhooks": CONTACTS,
+    "svix": CONTACTS,
+    "github": {
+        "ping": dict.fromkeys(("push", "issues", "pull_request"), "user.updated"),
+        "push": {"push": "user.updated"},
+    },
+    "stripe": {
+        "customer.created": {"customer.updated": "user.updated", "customer.deleted": "user.deleted"},
+        "customer.updated": {"customer.updated": "user.updated"},
+        "payment_intent.payment_failed": {"payment_intent.succeeded": "payment.updated"},
+    },
+    "slack": {
+        "team_join": dict.fromkeys(("user_change", "message", "app_mention", "command"), "user.updated"),
+        "user_change": {"user_change": "user.updated"},
+    },
+    "hubspot": HUBSPOTS,
+    "hubspot-v2": HUBSPOTS,
+    "hubspot-v1": HUBSPOTS,
+    "twilio": {
+        "message.received": dict.fromkeys(
+            ("message.sent", "call.ringing", "call.completed"),
+            "user.updated",
+        ),
+        "message.sent": dict.fromkeys(("message.delivered", "message.undelivered"), "user.updated"),
     },
 }
 # Told once of a record, of none, or asking for something to be done.
@@ -137,6 +174,8 @@ ALONE: Final = {
     "shop/redact",
     "SubscriptionConfirmation",
     "UnsubscribeConfirmation",
+    "invoice.paid",
+    "block_actions",
 }
 EVERY: Final = [
     (name, before, topic, event)
@@ -160,16 +199,24 @@ class Telling:
         }
 
     def message(self, topic: str, number: int, at: datetime) -> Inbound:
-        body = samples.make(self.act.provider.name, topic, number=number, at=at)
-        sample = self.act.sample(topic=topic, body=body, now=at, delivery_id=str(new_id()))
+        posted = samples.posted(self.act.provider.name, topic, number=number, at=at, settings=self.act.source.settings)
+        sample = self.act.sample(
+            topic=topic, body=posted.body, content_type=posted.content_type, now=at, delivery_id=str(new_id())
+        )
         return Inbound(new_id(), self.source_id, RECEIVED, self.act.request(sample))
+
+
+def acting(name: str) -> Actor:
+    if name in PROVIDERS:
+        return actor(name)
+    return Actor(PROVIDERS["generic"], Source("source", "generic", (SECRET,), preset_samples.SETTINGS[name]))
 
 
 @pytest.mark.parametrize(("name", "before", "topic", "event"), EVERY)
 def test_an_update_of_what_a_sample_made_is_told(
     engine: Engine, name: str, before: str, topic: str, event: str
 ) -> None:
-    telling = Telling(engine, actor(name))
+    telling = Telling(engine, acting(name))
     first = [telling.message(before, number, NOW) for number in NUMBERS]
     then = [telling.message(topic, number, NOW + timedelta(seconds=1)) for number in NUMBERS]
     with engine.begin() as connection:
@@ -180,8 +227,9 @@ def test_an_update_of_what_a_sample_made_is_told(
     assert [message.message_id for message in then if (message.message_id, event) not in told] == []
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", [*PROVIDERS, *SCHEMES])
 def test_every_sample_is_one_of_a_pair(name: str) -> None:
+    act = acting(name)
     named = {topic for before, then in PAIRS[name].items() for topic in (before, *then)}
-    assert named | ALONE >= set(samples.topics(name))
+    assert named | ALONE >= set(samples.topics(act.provider.name, act.source.settings))
     assert not named & ALONE
