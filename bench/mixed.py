@@ -21,7 +21,7 @@ from bench.counts import counts
 from bench.figures import discrepancies, rate_within
 from bench.fullway import settle
 from bench.load import Load
-from bench.procs import Meter
+from bench.procs import Meter, fine_cpu_seconds
 from bench.rig import receiving, send
 from bench.stack import Stack, free_port
 from shared import logs
@@ -42,7 +42,7 @@ _PER_SECOND = 1500  # more than the full way takes
 
 @dataclass(frozen=True, slots=True)
 class TopicCost:
-    """What a message of one topic costs, in CPU microseconds of the process that does it."""
+    """What a message of one topic costs, in CPU microseconds of the processes that do it."""
 
     provider: str
     topic: str
@@ -50,11 +50,17 @@ class TopicCost:
     bytes: int  # of the body as it travels, on average
     verify_us: float  # in the ingress: the signature alone
     drain_us: float  # in the drain: out of the inbox, understood, applied, told, acknowledged
+    postgres_us: float  # in PostgreSQL meanwhile, all its processes
     events: float  # a message
+
+    @property
+    def event_us(self) -> float | None:
+        """What an event of this topic costs from the inbox to where it is owed; `None` where nothing is told."""
+        return round((self.drain_us + self.postgres_us) / self.events, 1) if self.events else None
 
     def dump(self) -> dict[str, object]:
         """As JSON."""
-        return asdict(self)
+        return asdict(self) | {"event_us": self.event_us}
 
 
 @dataclass
@@ -145,11 +151,11 @@ def _write(path: Path, channels: list[Channel], count: int, *, origin: str) -> N
 
 
 def _by_topic(stack: Stack, result: Mixed, *, per_topic: int) -> None:
-    """Each topic alone, in this process: nothing else runs, so its CPU is the drain's."""
+    """Each topic alone, in this process: nothing else runs, so its CPU is the drain's, and PostgreSQL's is for it."""
     channels = open_channels(stack, url="http://127.0.0.1:9999/mixed")
     logs.configure(stack.settings)
     context, thresholds = make_context(stack.settings), gc.get_threshold()
-    bench = _Bench(context, Certificates(stack.settings))
+    bench = _Bench(context, Certificates(stack.settings), partial(fine_cpu_seconds, stack.pids()["postgres"]))
     try:
         shop = channels[0]
         bench.cost(shop, shop.topics[0], 20, lambda turn: shop.request(shop.topics[0], 1_000_000 + turn))  # warms up
@@ -175,8 +181,9 @@ def _by_topic(stack: Stack, result: Mixed, *, per_topic: int) -> None:
 class _Bench:
     """Measures one topic after the other."""
 
-    def __init__(self, context: Context, certificates: Certificates) -> None:
+    def __init__(self, context: Context, certificates: Certificates, postgres_seconds: Callable[[], float]) -> None:
         self.context = context
+        self.postgres_seconds = postgres_seconds
         self.certificates = certificates
         self.appended = 0
 
@@ -188,13 +195,13 @@ class _Bench:
         self._append(channel, tenant, requests)
         shard = shard_of(channel.source.id, tenant, self.context.settings.inbox_shards)
         taken = events = 0
-        started = time.process_time()
+        started, postgres_started = time.process_time(), self.postgres_seconds()
         while taken < messages:
             done = drain(self.context, shard)
             if not done["taken"]:
                 raise RuntimeError(f"the drain left {messages - taken} messages of {topic}")
             taken, events = taken + done["taken"], events + done["events"]
-        spent = time.process_time() - started
+        spent, postgres_spent = time.process_time() - started, self.postgres_seconds() - postgres_started
         return TopicCost(
             provider=channel.provider.name,
             topic=topic,
@@ -202,6 +209,7 @@ class _Bench:
             bytes=round(sum(len(request.body) for request in requests) / messages),
             verify_us=round(verify_seconds / messages * 1e6, 1),
             drain_us=round(spent / messages * 1e6, 1),
+            postgres_us=round(postgres_spent / messages * 1e6, 1),
             events=round(events / messages, 2),
         )
 

@@ -10,6 +10,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+DEAREST = 10  # topics shown
+_COSTS = {
+    "bytes": "bytes",
+    "verify, us": "verify_us",
+    "drain, us": "drain_us",
+    "postgres, us": "postgres_us",
+    "events": "events",
+    "an event, us": "event_us",
+}
+
 
 def show(content: Mapping[str, Any], console: Console) -> None:
     """Print the report."""
@@ -71,18 +81,30 @@ def show(content: Mapping[str, Any], console: Console) -> None:
 
 
 def _show_mixed(mixed: Mapping[str, Any], console: Console) -> None:
-    """The means of each provider's topics; latest.json has them one by one."""
-    table = _table("Mixed load", "provider", "topics", "bytes", "verify, us", "drain, us", "events")
+    """The means of each provider's topics, then the topics whose events cost most; latest.json has all of them."""
+    table = _table("Mixed load", "provider", "topics", *_COSTS)
     for provider in dict.fromkeys(cost["provider"] for cost in mixed["topics"]):
         costs = [cost for cost in mixed["topics"] if cost["provider"] == provider]
-        means = [statistics.mean(cost[name] for cost in costs) for name in ("bytes", "verify_us", "drain_us", "events")]
-        table.add_row(provider, str(len(costs)), *(f"{mean:,.0f}" for mean in means[:3]), f"{means[3]:.2f}")
+        means = {name: statistics.mean(cost[name] for cost in costs) for name in _COSTS.values() if name != "event_us"}
+        told = [cost["event_us"] for cost in costs if cost["event_us"] is not None]
+        table.add_row(provider, str(len(costs)), *_costs(means | {"event_us": statistics.mean(told) if told else None}))
     if big := mixed["big_order"]:
-        row = (f"{big['bytes']:,}", f"{big['verify_us']:,.0f}", f"{big['drain_us']:,.0f}", f"{big['events']:.2f}")
-        table.add_row(f"an order of {big['lines']} lines", "1", *row)
+        table.add_row(f"an order of {big['lines']} lines", "1", *_costs(big))
     rates = mixed["rates"]
     table.caption = f"the full way, all of them: {rates['accepted']:,.0f}/s in, {rates['delivered']:,.0f}/s out"
     console.print(table)
+
+    table = _table("Dearest events", "provider, topic", *_COSTS)
+    for cost in sorted(mixed["topics"], key=lambda cost: -(cost["event_us"] or 0))[:DEAREST]:
+        table.add_row(f"{cost['provider']} {cost['topic']}", *_costs(cost))
+    console.print(table)
+
+
+def _costs(cost: Mapping[str, Any]) -> list[str]:
+    values = {name: cost[name] for name in _COSTS.values()}
+    return [
+        "-" if value is None else f"{value:{'.2f' if name == 'events' else ',.0f'}}" for name, value in values.items()
+    ]
 
 
 def _table(title: str, first: str, *others: str) -> Table:

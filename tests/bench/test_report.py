@@ -53,8 +53,8 @@ def findings() -> Findings:
         none_dead=Neighbours({"accepted_to_delivered": LATENCY}, COUNTS),
         some_dead=Neighbours({"accepted_to_delivered": LATENCY | {"p99": 5.0}}, COUNTS),
         mixed=Mixed(
-            topics=[TopicCost("amazon", "ORDER_CHANGE", 10, 2_204, 57.2, 404.2, 1.2)],
-            big_order=TopicCost("shopify", "orders/create", 5, 228_249, 145.0, 9_388.0, 1.0),
+            topics=[TopicCost("amazon", "ORDER_CHANGE", 10, 2_204, 57.2, 404.2, 195.8, 1.2)],
+            big_order=TopicCost("shopify", "orders/create", 5, 228_249, 145.0, 9_388.0, 4_000.0, 1.0),
             states={"processed": 14, "stale": 1},
             appended=15,
             counts=COUNTS,
@@ -145,7 +145,7 @@ def test_the_report_has_the_cost_of_each_topic_and_of_the_large_order(
     findings: Findings, met: dict[str, object]
 ) -> None:
     told = report(findings, met)["mixed"]
-    assert told["topics"][0]["drain_us"] == 404.2
+    assert (told["topics"][0]["drain_us"], told["topics"][0]["event_us"]) == (404.2, 500.0)
     assert told["big_order"]["lines"] == 250
 
 
@@ -153,7 +153,9 @@ def test_the_tables_show_the_mixed_load_and_do_without_one(findings: Findings, m
     for found in (findings, Findings()):
         console = Console(record=True, width=120, file=StringIO())
         show(report(found, met), console)
-        assert ("an order of 250 lines" in console.export_text()) is bool(found.mixed.topics)
+        shown = console.export_text()
+        assert ("an order of 250 lines" in shown) is bool(found.mixed.topics)
+        assert ("amazon ORDER_CHANGE" in shown) is bool(found.mixed.topics)
 
 
 def test_a_target_tells_whether_it_is_met() -> None:
