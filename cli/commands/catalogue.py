@@ -34,8 +34,10 @@ prints the JSON Schema of a type, and `GET /api/admin/event-types` has them all.
 """
 INSIDE = """Every key is always there, whoever the provider is; what it does not say is `null`. `attributes` has what it
 says and we have no field for. It is kept short: `left_out` names what there was no room for. One message may bring
-256 kB into a record's own, and as much into those of all items of a list together. A key that a sender's own mapping
-makes, see [generic](providers/generic.md), stands beside these.
+256 kB into a record's own, and as much into those of all items of a list together; all messages together 512 kB into
+a record's own, and as much into a user's `customFields`. The latest has the room first, and what was said before gives
+way; of a field of a user the name reads `customFields.<name>`. An order that is told of through its shipments keeps 100
+of these. A key that a sender's own mapping makes, see [generic](providers/generic.md), stands beside these.
 """
 _AT = datetime(2026, 3, 14, 9, 26, 53, 589000, tzinfo=UTC)
 

@@ -54,14 +54,6 @@ def of_item(item: dict[str, JSON], most: int = RECORD_BYTES) -> dict[str, JSON]:
     return {**item, "attributes": within(most, item["attributes"])} if item.get("attributes") else item
 
 
-def still_left_out(names: JSON, said: Mapping[str, JSON]) -> JSON:
-    """Of the names that there was no room for those of which nothing was said since; null when that is none."""
-    if not isinstance(names, list):
-        return names  # a provider's own word
-    told = {name[:NAME_CHARACTERS] for name in said}
-    return [name for name in names if not (isinstance(name, str) and name in told)] or None
-
-
 def within(most: int, rest: dict[str, JSON]) -> dict[str, JSON]:
     """As much of it as fits in `most` bytes, the longest left out first and of equals the last; of that the names."""
     if not rest or (taken := size(rest)) <= most:

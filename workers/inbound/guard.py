@@ -35,10 +35,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from shared.clock import parse_instant, to_json
 from shared.ids import new_id
-from shared.providers.leftovers import LEFT_OUT, still_left_out
 from shared.record_changes import RecordChange
 from shared.record_kinds import REST_OF_ITEM
-from workers.inbound import shipped_orders
+from workers.inbound import room, shipped_orders
 from workers.inbound.lines import adjusted
 
 Row = dict[str, Any]  # column -> value, every column of the kind's table; the id as text
@@ -76,12 +75,23 @@ def _apply_through_shipment(before: Row | None, change: RecordChange, *, now: da
     """What is said of an order through a shipment is kept as that; what the order is follows from all that is kept."""
     if before is None and shipped_orders.says_how_it_stands(change):
         return Applied(Effect.UNCHANGED, None, None)
+    if before is not None and before["deleted_at"] is None and not shipped_orders.has_room(before, change):
+        return _one_shipment_too_many(before, change, now=now)
     one = _apply(before, shipped_orders.kept(change), now=now)
     if one.after is None or one.effect not in (Effect.CREATED, Effect.UPDATED):
         return one
     more = shipped_orders.followed(one.before, one.after)
     changed = one.changed | more.keys() if one.effect is Effect.UPDATED else one.changed
     return replace(one, after=one.after | more, changed=changed)
+
+
+def _one_shipment_too_many(before: Row, change: RecordChange, *, now: datetime) -> Applied:
+    """Only that there was no room for it. The shipment's own record has it."""
+    marked = room.without(before["attributes"], shipped_orders.name_of(change))
+    if marked == before["attributes"] or change.is_of_forgotten or before["redacted_at"] is not None:
+        return Applied(Effect.UNCHANGED, before, before)
+    after = {**before, "attributes": marked, "updated_at": now}
+    return Applied(Effect.UPDATED, before, after, frozenset({"attributes"}))
 
 
 def _apply(before: Row | None, change: RecordChange, *, now: datetime) -> Applied:
@@ -143,11 +153,12 @@ def _create(before: Row | None, change: RecordChange, *, now: datetime) -> Appli
         # It says nothing of the user's state, so whatever is said of that next is news.
         after = blank | {"version": None, "interactions": _counted({}, change)}
         return Applied(Effect.CREATED, before, after)
-    after = blank | {column: _merged(blank, column, value, change) for column, value in change.fields.items()}
+    after = blank | _as_said(blank, change)
     after["created_at"] = change.fields.get("created_at") or now
     if change.part is not None:
         # As above: it says nothing of the rest.
-        after |= {"version": None, "attributes": {**after["attributes"], f"{change.part}_at": to_json(change.version)}}
+        clocked = room.with_clock(after["attributes"], f"{change.part}_at", to_json(change.version))
+        after |= {"version": None, "attributes": clocked}
     return Applied(Effect.CREATED, before, after)
 
 
@@ -167,10 +178,10 @@ def _update(before: Row, change: RecordChange, *, now: datetime) -> Applied:
 def _news(before: Row, change: RecordChange) -> Row:
     """The columns that the change makes differ, as it makes them."""
     return {
-        column: merged
-        for column, value in change.fields.items()
+        column: value
+        for column, value in _as_said(before, change).items()
         if column != "created_at"
-        and (merged := _merged(before, column, value, change)) != before[column]
+        and value != before[column]
         and not (column in change.guesses and before[column] is not None)
     }
 
@@ -179,14 +190,14 @@ def _update_part(before: Row, change: RecordChange, part: str, *, now: datetime)
     known = parse_instant(before["attributes"].get(f"{part}_at"))
     if before["deleted_at"] is not None or (known is not None and change.version < known):
         return Applied(Effect.STALE, before, before)
-    merged = {column: _merged(before, column, value, change) for column, value in change.fields.items()}
-    news = {column: value for column, value in merged.items() if value != before[column]}
-    if not merged or (not news and change.version == known):
+    said = _as_said(before, change)
+    news = {column: value for column, value in said.items() if value != before[column]}
+    if not said or (not news and change.version == known):
         return Applied(Effect.UNCHANGED, before, before)
-    clock = {**(news.get("attributes") or before["attributes"]), f"{part}_at": to_json(change.version)}
+    clocked = room.with_clock({**before, **news}["attributes"], f"{part}_at", to_json(change.version))
     if not news:
-        return Applied(Effect.UNCHANGED, before, {**before, "attributes": clock})
-    after = {**before, **news, "attributes": clock, "updated_at": now}
+        return Applied(Effect.UNCHANGED, before, {**before, "attributes": clocked})
+    after = {**before, **news, "attributes": clocked, "updated_at": now}
     return Applied(Effect.UPDATED, before, after, frozenset(news))
 
 
@@ -248,18 +259,21 @@ def _delete(before: Row, change: RecordChange, *, now: datetime) -> Applied:
 
 def _tombstone(change: RecordChange, record_id: str, now: datetime) -> Row:
     blank = _blank_row(change, record_id, now) | {"deleted_at": now}
-    return blank | {column: _merged(blank, column, value, change) for column, value in change.fields.items()}
+    return blank | _as_said(blank, change)
 
 
 _OPS: Final = {"upsert": _upsert, "delete": _delete, "count": _count, "adjust": _adjust, "repoint": _repoint}
 
 
+def _as_said(row: Row, change: RecordChange) -> Row:
+    """The columns that the change speaks of, as it makes them of the row's."""
+    said = {column: _merged(row, column, value, change) for column, value in change.fields.items()}
+    return room.within(row, said, change)
+
+
 def _merged(row: Row, column: str, value: Any, change: RecordChange) -> Any:
     if column in change.kind.merged:
-        merged = {**row[column], **value}
-        if LEFT_OUT in row[column] and LEFT_OUT not in value:
-            merged[LEFT_OUT] = still_left_out(row[column][LEFT_OUT], value)
-        return {name: item for name, item in merged.items() if item is not None}
+        return {name: item for name, item in {**row[column], **value}.items() if item is not None}
     if column == "tags" and change.kind.has_tag_objects:
         return _merged_tags(row["tags"], value, change)
     if column in change.kind.lists and row[column]:

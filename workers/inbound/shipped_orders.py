@@ -6,7 +6,8 @@ and what to tell the order of a shipment. Pure; a process that dies in the middl
 
 An order that goes in two is told of twice, each time with what is in the one shipment, and from then on only the
 shipments are told of. What a shipment has stands in the order's attributes under `shipment:<id>`, what became of it
-under `shipment_state:<id>`, each with a clock of its own: messages may come late, and in any order.
+under `shipment_state:<id>`, each with a clock of its own: messages may come late, and in any order. An order is told of
+through so many shipments and no more; the names of others are left out as what there is no room for.
 
 | the shipments, but for cancelled ones     | status    | fulfillment_status |
 |-------------------------------------------|-----------|--------------------|
@@ -49,6 +50,9 @@ _OUTCOMES: Final[Mapping[str | None, tuple[str, str]]] = {
     "returned": ("closed", "returned"),
     "cancelled": ("cancelled", "unfulfilled"),
 }
+# A customer's order comes in a few. What is told of one is written down with what all others say each time; and a
+# notification whose body nobody signed may name as many as its sender likes.
+SHIPMENTS_MAX: Final = 100
 _SUMMED: Final = ("quantity", "totalMinor", "shippingMinor")  # of a line that is in several shipments
 
 
@@ -91,17 +95,36 @@ def _order_ids(row: Row) -> list[str]:
     )
 
 
+def has_room(order: Row, change: RecordChange) -> bool:
+    """Whether it is of a shipment that the order has been told of, or may yet be: further ones are left out."""
+    shipment = _shipment_of(change)
+    known = {name.partition(":")[2] for name in order["attributes"] if name.startswith((_HAS, _STANDS))}
+    return shipment in known or len(known) < SHIPMENTS_MAX
+
+
+def is_needed(name: str) -> bool:
+    """Whether an order or a shipment follows from what stands in the attributes under this name."""
+    return name in (ORDER_IDS, CANCEL_REASON) or name.startswith((_HAS, _STANDS))
+
+
+def name_of(change: RecordChange) -> str:
+    """The name in the order's attributes under which it is kept."""
+    return f"{_STANDS if says_how_it_stands(change) else _HAS}{_shipment_of(change)}"
+
+
+def _shipment_of(change: RecordChange) -> str:
+    return (change.part or "").removeprefix(_STATE_PART if says_how_it_stands(change) else PART)
+
+
 def kept(change: RecordChange) -> RecordChange:
     """The change as it is written down: what it says of the order, under its shipment."""
-    part = change.part or ""
-    prefix, key = (PART, _HAS) if part.startswith(PART) else (_STATE_PART, _STANDS)
     said = {
         change.kind.json_names[name]: value_json(value)
         for name, value in change.fields.items()
         if name in change.kind.json_names and name != "attributes"
     }
     rest = change.fields.get("attributes", {})
-    return replace(change, fields={"attributes": {**rest, f"{key}{part.removeprefix(prefix)}": said}})
+    return replace(change, fields={"attributes": {**rest, name_of(change): said}})
 
 
 def followed(before: Row | None, after: Row) -> dict[str, Any]:
