@@ -14,7 +14,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from shared import signatures
-from shared.providers import networks, options, schemes
+from shared.providers import networks, options, scheme_words, schemes
 from shared.providers.contract import JSON, Refusal, Request, Sample, Source
 
 Verification = Literal["hmac", "token", "path_token", "none_with_ip_allowlist"]
@@ -103,6 +103,14 @@ def path_token(usual: Usual, source: Source) -> bool:
         return usual.scheme(source.settings).mode == "path_token"
     except (ValidationError, TypeError):
         return True  # who knows: it is hidden
+
+
+def in_words(usual: Usual, settings: Mapping[str, JSON]) -> str:
+    """How a genuine request proves itself, for people."""
+    try:
+        return scheme_words.in_words(usual.scheme(settings))
+    except (ValidationError, TypeError):
+        return scheme_words.MISCONFIGURED
 
 
 def beneath(usual: Usual, sample: Sample) -> str:

@@ -283,6 +283,8 @@ class Provider:
     check_settings: Callable[[Mapping[str, JSON]], list[str]] = lambda _: []
     # What of a source's settings is kept: a word that proves something is kept as its digest.
     kept_settings: Callable[[Mapping[str, JSON]], Mapping[str, JSON]] = lambda settings: settings
+    # How a genuine request proves itself under these settings, in words for whoever enters it at the provider.
+    in_words: Callable[[Mapping[str, JSON]], str] = lambda _: "The source's secret proves it."
     # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
     has_tenants: bool = False
     # The headers that are a secret themselves (a static token) rather than a signature: never stored, never logged.

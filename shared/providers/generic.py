@@ -27,6 +27,7 @@ from shared.providers import (
     presets,
     reading,
     record_mapping,
+    scheme_words,
     schemes,
 )
 from shared.providers.contract import (
@@ -117,6 +118,14 @@ def check_settings(settings: Mapping[str, JSON]) -> list[str]:
     except TypeError:
         return ["settings: not JSON"]
     return []
+
+
+def in_words(settings: Mapping[str, JSON]) -> str:
+    """How a genuine request proves itself, for people."""
+    try:
+        return scheme_words.in_words(_compiled(settings).scheme)
+    except (ValidationError, TypeError):
+        return scheme_words.MISCONFIGURED
 
 
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
@@ -313,6 +322,7 @@ GENERIC = Provider(
     decode=decode,
     call=call,
     check_settings=check_settings,
+    in_words=in_words,
     secret_headers=secret_headers,
     path_token=path_token,
 )

@@ -178,6 +178,7 @@ MANYCHAT = Provider(
     topics=TOPICS,
     sign=sign,
     check_settings=lambda settings: agreed.problems(agreed.Agreement, USUAL, settings),
+    in_words=lambda settings: agreed.in_words(USUAL, settings),
     secret_headers=lambda source: agreed.secret_headers(USUAL, source),
     path_token=lambda source: agreed.path_token(USUAL, source),
     call=lambda sample: ("POST", agreed.beneath(USUAL, sample)),

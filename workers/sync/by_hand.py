@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from shared.providers import options
+from shared.providers.amazon import AmazonOptions
+from shared.providers.flipkart import FLIPKART
+from shared.providers.flipkart.proof import FlipkartOptions
+from shared.providers.registry import PROVIDERS
 from shared.registrations import Found, RegistrationState
 from workers.sync.job import Job
 
@@ -33,20 +38,20 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
 
 
 def _amazon(job: Job) -> list[Found]:
-    settings = job.source["settings"]
-    queue = (settings.get("sqs") or {}).get("queueUrl")
-    if queue:
+    chosen = options.read(AmazonOptions, job.source["settings"]) or AmazonOptions()
+    if chosen.sqs is not None:
+        queue = chosen.sqs.queue_url
         return [
             Found(topic, RegistrationState.BY_HAND, address=queue, note=_queue(queue, topic, version, job.tenant))
             for topic, version in AMAZON_TOPICS.items()
         ]
-    address = job.address
-    arns = settings.get("topicArns") or []
+    address, arns, versions = job.address, chosen.topic_arns, chosen.signature_versions
     topic = f"on the topic {' or '.join(arns)}" if arns else "on your topic, whose ARN goes into the source's topicArns"
+    signed = f", the topic's attribute SignatureVersion {versions[0]}" if len(set(versions)) == 1 else ""
     note = (
-        f"In AWS SNS, {topic}: Create subscription, protocol HTTPS, endpoint {address}, raw message delivery off. "
-        "SP-API itself writes to SQS or EventBridge, from where yours passes it on; or name the queue in the source's "
-        "settings, and it is fetched from there."
+        f"In AWS SNS, {topic}: Create subscription, protocol HTTPS, endpoint {address}, raw message delivery "
+        f"off{signed}. SP-API itself writes to SQS or EventBridge, from where yours passes it on; or name the queue in "
+        "the source's settings, and it is fetched from there."
     )
     return [Found(topic, RegistrationState.BY_HAND, address=address, note=note) for topic in AMAZON_TOPICS]
 
@@ -70,17 +75,23 @@ def _arn(queue: str) -> str:
 
 
 def _flipkart(job: Job) -> list[Found]:
-    address = job.address
+    chosen = options.read(FlipkartOptions, job.source["settings"])
+    if chosen is None or chosen.verification != "fklogin":  # Flipkart itself has no other: it is a middleman of theirs
+        return _elsewhere(job)
+    address = chosen.url or job.address
     note = (
         f"By e-mail to {FLIPKART_MAIL}: seller id {job.tenant}, receiver URL {address}, these events, your location "
-        "ids and a VAPT certificate. The URL is signed to the letter. The application's secret is the source's secret."
+        f"ids and a VAPT certificate. {FLIPKART.in_words(job.source['settings'])}"
     )
     return [Found(topic, RegistrationState.BY_HAND, address=address, note=note) for topic in FLIPKART_TOPICS]
 
 
 def _elsewhere(job: Job) -> list[Found]:
-    address = job.address
-    note = f"In the provider's console: POST to {address}, with the source's secret."
+    address, provider = job.address, PROVIDERS[job.source["provider"]]
+    there = f"{' or '.join(provider.methods)} to {address}"
+    if provider.subpaths:
+        there += ", behind which come paths of their own"
+    note = f"In the provider's console: {there}. {provider.in_words(job.source['settings'])}"
     return [Found("*", RegistrationState.BY_HAND, address=address, note=note)]
 
 

@@ -56,5 +56,6 @@ FLIPKART = Provider(
     topics=TOPICS,
     sign=proof.sign,
     check_settings=proof.check_settings,
+    in_words=proof.in_words,
     secret_headers=proof.secret_headers,
 )

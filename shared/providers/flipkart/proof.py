@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from shared import signatures
 from shared.clock import parse_http_date
-from shared.providers import agreed, networks, options
+from shared.providers import agreed, networks, options, scheme_words
 from shared.providers.contract import JSON, Evidence, Refusal, Request, Sample, Source
 
 HEADER: Final = "X_Authorization"
@@ -108,6 +108,19 @@ def check_settings(settings: Mapping[str, JSON]) -> list[str]:
     if found or settings.get("verification") != "hmac":
         return found
     return agreed.problems(FlipkartOptions, USUAL, settings)
+
+
+def in_words(settings: Mapping[str, JSON]) -> str:
+    """How a genuine notification proves itself, for people."""
+    chosen = options.read(FlipkartOptions, settings)
+    if chosen is None:
+        return scheme_words.MISCONFIGURED
+    if chosen.verification == "hmac":
+        return agreed.in_words(USUAL, settings)
+    whose = f"application {chosen.app_id}" if chosen.app_id else "application"
+    told = f"The {whose}'s secret is the source's secret; with it they sign the URL to the letter."
+    addresses = ", ".join(str(address) for address in chosen.addresses)
+    return f"{told} It may come from {addresses} alone." if addresses else told
 
 
 def sign(sample: Sample) -> list[tuple[str, str]]:

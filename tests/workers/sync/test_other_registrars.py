@@ -36,10 +36,19 @@ def facebook(rig: Rig) -> Iterator[Facebook]:
         yield made
 
 
-SETTINGS: dict[str, dict[str, Any]] = {"amazon": {"topicArns": ["arn:aws:sns:eu-west-1:123456789012:orders"]}}
+ARN = "arn:aws:sns:eu-west-1:123456789012:orders"
+SETTINGS: dict[str, dict[str, Any]] = {"amazon": {"topicArns": [ARN]}}
 
 
-def connect(rig: Rig, provider: str, tenant: str, secret: str, credentials: dict[str, str]) -> None:
+def connect(
+    rig: Rig,
+    provider: str,
+    tenant: str,
+    secret: str,
+    credentials: dict[str, str],
+    *,
+    own: dict[str, Any] | None = None,
+) -> None:
     """Have the rig stand for an integration of another provider."""
     with transaction(rig.context.engine) as connection:
         source = sources.create(
@@ -48,7 +57,7 @@ def connect(rig: Rig, provider: str, tenant: str, secret: str, credentials: dict
             account_id=rig.account,
             provider=provider,
             secrets=[secret],
-            settings=SETTINGS.get(provider),
+            settings=SETTINGS.get(provider) if own is None else own,
             now=rig.now,
         )[0]["id"]
         joinable = connections.joinable(connection, rig.context.ring, source, now=rig.now)
