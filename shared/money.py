@@ -10,34 +10,53 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-# How many decimals a currency has, where it is not two.
-# Source: ISO 4217 list one and, for what shops still name, list three; six-group.com, read 2026-11.
-EXPONENTS: Final = {
-    **dict.fromkeys(
-        "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),  # noqa: SIM905  # as in the list
-        0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
+# How many decimals each currency has. What has no minor unit (gold, the SDR, no currency at all) is no money of ours.
+# Source: ISO 4217 list one and, for what shops still name, of list three what was withdrawn since 2010; six-group.com,
+# read 2026-11.
+_BY_DECIMALS: Final = {
+    0: """
+    BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
+    BYR
+    """,
+    2: """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY
+    COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS
+    INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR
+    MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP
+    STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG
+    ANG BGN CUC EEK HRK LTL LVL MRO SLL STD VEF ZMK ZWL
+    """,
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
 }
-USUAL_EXPONENT: Final = 2
+EXPONENTS: Final = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
 LARGEST: Final = 2**63 - 1  # what a bigint column holds
 
-_CODE = re.compile(r"[A-Z]{3}")
+# What may be the name of a currency: ISO's have three letters, and what else shops count in (USDC) is named alike.
+_CODE = re.compile(r"[A-Z][A-Z0-9]{2,4}")
 # No exponent, no grouping, no sign but minus: what else is written differently is no amount that we understand.
 _AMOUNT = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,18}))?")
 
 
-@lru_cache(maxsize=256)  # asked for every amount there is, of a few currencies
+def is_code(text: str) -> bool:
+    """Whether it may be a currency's code, of one that we know or not."""
+    return _CODE.fullmatch(text) is not None
+
+
+def is_known(currency: str) -> bool:
+    """Whether we know the currency, and so how many decimals it has. An amount in any other stays a text."""
+    return currency in EXPONENTS
+
+
 def exponent(currency: str) -> int:
     """How many decimals the currency has.
 
     Raises:
         ValueError: it is no ISO 4217 code.
     """
-    if not _CODE.fullmatch(currency):
+    if (found := EXPONENTS.get(currency)) is None:
         raise ValueError("no ISO 4217 currency code")
-    return EXPONENTS.get(currency, USUAL_EXPONENT)
+    return found
 
 
 def to_minor(amount: str | int | float | Decimal, currency: str) -> int:  # noqa: PYI041  # says that floats are meant

@@ -65,10 +65,10 @@ def instant(value: Any, what: str) -> datetime | None:
 
 
 def amount(name: str, value: Any, currency: str | None) -> int | None:
-    """A decimal amount, a text or a JSON number, in minor units of `currency`.
+    """A decimal amount, a text or a JSON number, in minor units of `currency`; `None` where we do not know that one.
 
     Raises:
-        PayloadUnexpected: it is none, or the currency is not known.
+        PayloadUnexpected: it is none, or there is no currency.
     """
     if value is None or value == "":
         return None
@@ -77,20 +77,18 @@ def amount(name: str, value: Any, currency: str | None) -> int | None:
     return reading.optional_minor({name: value}, name, currency)
 
 
+def is_read(currency: str | None) -> bool:
+    """Whether amounts in the currency are told in minor units; in one that we do not know they stay as they are."""
+    return currency is None or money.is_known(currency)
+
+
 def currency_code(value: Any) -> str | None:
-    """The ISO 4217 code, in capitals; `None` when there is none.
+    """The code of a currency, of one that we know or not, in capitals; `None` when there is none.
 
     Raises:
         PayloadUnexpected: it is something else.
     """
-    if value is None or value == "":
-        return None
-    code = str(value).strip().upper()
-    try:
-        money.exponent(code)
-    except ValueError as error:
-        raise PayloadUnexpected("currency is no ISO 4217 code") from error
-    return code
+    return reading.optional_currency({"currency": None if value is None else str(value).upper()})
 
 
 def _text(name: str, value: Any, _: str | None) -> str | None:
@@ -172,7 +170,8 @@ def _custom_text(value: Any) -> str:
 def _item(shape: Shape, item: Mapping[str, Any], currency: str | None) -> JSON:
     rest = {key: one for key, one in item.items() if key not in ITEM_AMOUNTS}
     amounts = {minor: amount(key, item[key], currency) for key, minor in ITEM_AMOUNTS.items() if key in item}
-    return _shaped(shape, rest) | amounts
+    unread = {} if is_read(currency) else {key: item[key] for key in ITEM_AMOUNTS if key in item}
+    return _shaped(shape, rest) | amounts | unread
 
 
 def _shaped(shape: Shape, given: Mapping[str, Any]) -> dict[str, Any]:

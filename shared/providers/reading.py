@@ -122,13 +122,29 @@ def optional_identifier(parent: Mapping[str, Any], name: str) -> str | None:
     return None if parent.get(name) in (None, "") else identifier(parent, name)
 
 
+def optional_currency(parent: Mapping[str, Any], name: str = "currency") -> str | None:
+    """The code of a currency, of one that we know or not; `None` when it is absent, null or blank.
+
+    Amounts in one that we do not know cannot be read (`money.is_known`): they stay in the provider's own words.
+    """
+    code = optional_text(parent, name)
+    if code is not None and not money.is_code(code):
+        raise PayloadUnexpected(f"{name}: no ISO 4217 currency code")
+    return code
+
+
 def optional_minor(parent: Mapping[str, Any], name: str, currency: str) -> int | None:
-    """The amount in a field, a decimal text or a JSON number, in minor units; `None` when it is absent or null."""
+    """The amount in a field, a decimal text or a JSON number, in minor units.
+
+    `None` when it is absent or null, or in a currency that we do not know.
+    """
     value = parent.get(name)
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise PayloadUnexpected(f"{name} is no amount but {_kind(value)}")
+    if not money.is_known(currency):
+        return None
     try:
         return money.to_minor(value, currency)
     except ValueError as error:

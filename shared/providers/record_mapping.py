@@ -160,6 +160,8 @@ def _fields_of(rule: Rule, item: JSON) -> dict[str, JSON]:
         there, value = compiled(expression).find(item)
         if there:
             fields[known[name].name] = mapped_values.amount(name, value, code)
+            if not mapped_values.is_read(code):
+                foreign[name.removesuffix("Minor")] = value
     if foreign:
         fields["attributes"] = mapped_values.value_of(known["attributes"], foreign) | fields.get("attributes", {})
     return fields

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from shared import macs, signatures
+from shared import macs, money, signatures
 from shared.clock import parse_instant
 from shared.errors import PayloadUnexpected
 from shared.providers import articles, leftovers, options, reading
@@ -208,7 +208,10 @@ def _roles(client: Mapping[str, Any], extra: Mapping[str, str], role_fields: tup
 
 def check_settings(settings: Mapping[str, JSON]) -> list[str]:
     """What is wrong with a source's settings."""
-    return options.problems(RobawsOptions, settings)
+    found = options.problems(RobawsOptions, settings)
+    if not found and not money.is_known(str(settings.get("currency", "EUR"))):
+        found = ["currency: no ISO 4217 currency code"]
+    return found
 
 
 def sign(sample: Sample) -> list[tuple[str, str]]:

@@ -81,7 +81,22 @@ def test_more_than_a_column_holds_is_refused():
         money.to_minor("9" * 18, "EUR")
 
 
-@pytest.mark.parametrize("currency", ["", "eur", "EURO", "E1R", "EUR\n"])
-def test_what_is_no_currency_code_is_refused(currency):
+@pytest.mark.parametrize("currency", ["", "eur", "EURO", "E1R", "EUR\n", "XYZ", "BTC", "USDC", "XXX", "XAU", "XDR"])
+def test_what_is_no_currency_of_iso_4217_has_no_minor_unit_that_is_guessed(currency):
+    assert not money.is_known(currency)
     with pytest.raises(ValueError, match="ISO 4217"):
         money.to_minor("1", currency)
+
+
+def test_each_currency_is_in_the_table_once():
+    codes = [code for codes in money._BY_DECIMALS.values() for code in codes.split()]
+    assert len(codes) == len(set(codes)) == len(money.EXPONENTS)
+    assert all(money.is_code(code) and len(code) == 3 for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("code", "may_be"),
+    [("EUR", True), ("BTC", True), ("USDC", True), ("eur", False), ("€", False), ("978", False), ("E", False)],
+)
+def test_what_may_be_a_code_is_told_from_what_is_none(code, may_be):
+    assert money.is_code(code) == may_be

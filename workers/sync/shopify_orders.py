@@ -145,7 +145,7 @@ def _fields(node: Node, known: RowMapping) -> dict[str, Any]:
         "presentment": _presentment(node),
         "line_items": _lines(node["lineItems"], code, known["line_items"]),
         "attributes": _attributes(node, code),
-        **{ours: money.to_minor(node[theirs]["shopMoney"]["amount"], code) for ours, theirs in _AMOUNTS.items()},
+        **{ours: _minor(node[theirs]["shopMoney"]["amount"], code) for ours, theirs in _AMOUNTS.items()},
     }
     financial = str(node["displayFinancialStatus"]).lower()
     if financial in _FINANCIAL:
@@ -158,13 +158,21 @@ def _fields(node: Node, known: RowMapping) -> dict[str, Any]:
 def _attributes(node: Node, code: str) -> dict[str, Any]:
     """What webhooks tell in words that we have no field for, in the same words: they would be news again else."""
     told: dict[str, Any] = {"financial_status": str(node["displayFinancialStatus"]).lower()}
-    left = money.to_minor(node["currentTotalPriceSet"]["shopMoney"]["amount"], code)
-    return told | {"current_total_price": money.to_text(left, code)}
+    left = _minor(node["currentTotalPriceSet"]["shopMoney"]["amount"], code)
+    # A webhook writes it with its currency's decimals, and how many those are is not known then.
+    return told if left is None else told | {"current_total_price": money.to_text(left, code)}
 
 
-def _presentment(node: Node) -> dict[str, Any]:
+def _minor(amount: str, code: str) -> int | None:
+    """The amount in minor units; `None` where we do not know the currency, as a webhook's is read."""
+    return money.to_minor(amount, code) if money.is_known(code) else None
+
+
+def _presentment(node: Node) -> dict[str, Any] | None:
     """The amounts as the customer saw them, those that are in the currency of the total."""
     code = node["totalPriceSet"]["presentmentMoney"]["currencyCode"]
+    if not money.is_known(code):
+        return None
     seen: dict[str, Any] = {"currency": code}
     for name, theirs in _SEEN.items():
         money_seen = node[theirs]["presentmentMoney"]
@@ -181,10 +189,9 @@ def _lines(nodes: Sequence[Node], code: str, known: Sequence[Node]) -> list[dict
 
 def _line(node: Node, code: str, on_its_way: Mapping[Any, Any]) -> dict[str, Any]:
     line_id, quantity = number_of(node["id"]), node["quantity"]
-    price = money.to_minor(node["originalUnitPriceSet"]["shopMoney"]["amount"], code)
-    discount = sum(
-        money.to_minor(one["allocatedAmountSet"]["shopMoney"]["amount"], code) for one in node["discountAllocations"]
-    )
+    price = _minor(node["originalUnitPriceSet"]["shopMoney"]["amount"], code)
+    taken_off = [one["allocatedAmountSet"]["shopMoney"]["amount"] for one in node["discountAllocations"]]
+    discount = sum(_minor(amount, code) or 0 for amount in taken_off)
     return {
         "id": line_id,
         "sku": node["sku"] or None,
@@ -192,7 +199,7 @@ def _line(node: Node, code: str, on_its_way: Mapping[Any, Any]) -> dict[str, Any
         "quantity": quantity,
         "currentQuantity": node["currentQuantity"],
         "priceMinor": price,
-        "totalMinor": price * quantity - discount,
+        "totalMinor": None if price is None else price * quantity - discount,
         "productId": number_of(node["product"]["id"]) if node["product"] else None,
         "variantId": number_of(node["variant"]["id"]) if node["variant"] else None,
         "status": on_its_way.get(line_id) or "unfulfilled",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
+from shared import money
 from shared.errors import PayloadUnexpected
 from shared.providers import leftovers, reading
 from shared.providers.contract import JSON, Change
@@ -232,6 +233,8 @@ def _payment(told: Notification) -> Iterator[Change]:
         fields["status"] = word.lower()
     if "amount" in told.attributes:
         fields["amount_minor"] = reading.optional_minor(told.attributes, "amount", currency)
+        if not money.is_known(currency):
+            fields["attributes"] |= {"amount": told.attributes["amount"]}
     if "method" in told.attributes:
         fields["method"] = reading.optional_text(told.attributes, "method")
     if "paidAt" in told.attributes:

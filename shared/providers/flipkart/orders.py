@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from shared import money
-from shared.errors import PayloadUnexpected
 from shared.providers import leftovers, reading
 from shared.providers.contract import JSON
 
@@ -52,17 +51,12 @@ _ADDRESS: Final = frozenset(
 
 
 def currency(body: Body) -> str:
-    """The ISO 4217 code that a body names, or rupees.
+    """The currency that a body names, or rupees.
 
     Raises:
-        PayloadUnexpected: it is no such code.
+        PayloadUnexpected: it is none.
     """
-    code = reading.optional_text(body, "currency") or RUPEES
-    try:
-        money.exponent(code)
-    except ValueError as error:
-        raise PayloadUnexpected(f"currency: {error}") from error
-    return code
+    return reading.optional_currency(body) or RUPEES
 
 
 def line(item: Body, code: str) -> dict[str, JSON]:
@@ -78,13 +72,14 @@ def line(item: Body, code: str) -> dict[str, JSON]:
         "productId": reading.optional_identifier(item, "fsn"),
         "variantId": reading.optional_identifier(item, "listingId"),
         "status": None,
-        "attributes": _rest_of_line(item, prices),
+        "attributes": _rest_of_line(item, prices, code),
     }
 
 
-def _rest_of_line(item: Body, prices: Body) -> dict[str, JSON]:
-    """What of an item has no field; of its prices, those that are not the line's own."""
-    beside = {name: price for name, price in prices.items() if name not in ("sellingPrice", "totalPrice")}
+def _rest_of_line(item: Body, prices: Body, code: str) -> dict[str, JSON]:
+    """What of an item has no field; of its prices, those that are not the line's own, or cannot be read."""
+    read = ("sellingPrice", "totalPrice") if money.is_known(code) else ()
+    beside = {name: price for name, price in prices.items() if name not in read}
     rest = {name: value for name, value in item.items() if name != "priceComponents"}
     return leftovers.of(rest | ({"priceComponents": beside} if beside else {}), _LINE)
 
@@ -129,7 +124,7 @@ def whole(order_id: str, told: Body) -> dict[str, JSON]:
     fields: dict[str, JSON] = {
         "number": order_id,
         "currency": code,
-        "attributes": _attributes(told, word),
+        "attributes": _attributes(told, word, code),
     }
     if word in _STATUS:
         fields["status"] = _STATUS[word]
@@ -153,9 +148,10 @@ def _buyer(told: Body) -> dict[str, JSON]:
     }
 
 
-def _attributes(told: Body, word: str | None) -> dict[str, JSON]:
+def _attributes(told: Body, word: str | None, code: str) -> dict[str, JSON]:
     buyer = leftovers.of(reading.optional_object(told, "buyer") or {}, ("id", "email", "phone"))
-    return {"providerStatus": word} | ({"buyer": buyer} if buyer else {})
+    unread = {} if money.is_known(code) else {name: told[name] for name in _AMOUNTS if name in told}
+    return {"providerStatus": word, **unread} | ({"buyer": buyer} if buyer else {})
 
 
 def _word(told: Body, name: str) -> str | None:
@@ -182,13 +178,16 @@ def _address(given: Body | None) -> dict[str, JSON] | None:
     }
 
 
+_AMOUNTS: Final[Mapping[str, str]] = {
+    "totalAmount": "total_minor",
+    "subtotalAmount": "subtotal_minor",
+    "taxAmount": "tax_minor",
+    "discountAmount": "discount_minor",
+    "shippingAmount": "shipping_minor",
+}
 # Theirs -> ours, and how it is read; what a body leaves out says nothing.
 _FIELDS: Final[Mapping[str, tuple[str, Callable[[Body, str, str], JSON]]]] = {
-    "totalAmount": ("total_minor", reading.optional_minor),
-    "subtotalAmount": ("subtotal_minor", reading.optional_minor),
-    "taxAmount": ("tax_minor", reading.optional_minor),
-    "discountAmount": ("discount_minor", reading.optional_minor),
-    "shippingAmount": ("shipping_minor", reading.optional_minor),
+    **{theirs: (ours, reading.optional_minor) for theirs, ours in _AMOUNTS.items()},
     "orderDate": ("placed_at", lambda told, name, _: reading.optional_instant(told, name)),
     "cancelledAt": ("cancelled_at", lambda told, name, _: reading.optional_instant(told, name)),
     "cancelReason": ("cancel_reason", lambda told, name, _: reading.optional_text(told, name)),

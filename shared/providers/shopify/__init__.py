@@ -7,11 +7,11 @@ has a file; `resource` reads what all of them have, `delivery` the signature and
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from shared.providers import options, reading
+from shared.providers import reading
 from shared.providers.contract import JSON, Identity, Outcome, Provider, Source
 from shared.providers.shopify import customers, edits, fulfillments, orders, products, refunds, shop
 from shared.providers.shopify.delivery import identify, route, sign, verify
-from shared.providers.shopify.products import ShopifyOptions
+from shared.providers.shopify.products import check_settings
 from shared.providers.shopify.resource import Body
 
 _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
@@ -76,7 +76,7 @@ SHOPIFY = Provider(
     topics=TOPICS,
     sign=sign,
     identifies_by_body=False,
-    check_settings=lambda settings: options.problems(ShopifyOptions, settings),
+    check_settings=check_settings,
     has_tenants=True,
     obligatory=frozenset(("customers/data_request", "customers/redact", "shop/redact")),
 )

@@ -65,6 +65,9 @@ _AMOUNTS: Final[Mapping[str, str]] = {
     "discount_minor": "total_discounts",
     "shipping_minor": "total_shipping_price",
 }
+_SETS: Final = frozenset(f"{name}_set" for name in _AMOUNTS.values())
+_ALL_AMOUNTS: Final = _SETS.union(_AMOUNTS.values())
+_OF_LINE: Final = ("price", "total_discount", "total_discount_set")
 _SEEN: Final[Mapping[str, str]] = {  # beside the total
     "subtotal_minor": "subtotalMinor",
     "tax_minor": "taxMinor",
@@ -91,28 +94,34 @@ def deletion(body: Body, identity: Identity, source: Source) -> Outcome:
 
 
 def _fields(body: Body) -> dict[str, JSON]:
-    total = resource.shop_money(body, "total_price")
-    code = resource.currency(body) or (total[1] if total else None)
+    code = reading.optional_currency(body) or resource.code_of(body, "total_price", "shop_money")
     fields = resource.said(body, _PLAIN) | {
         ours: resource.amount(body, theirs, code)
         for ours, theirs in _AMOUNTS.items()
         if theirs in body or f"{theirs}_set" in body
     }
-    fields["attributes"] = _attributes(body)
+    fields["attributes"] = _attributes(body, _mapped(body, code))
     if code is not None:
         fields["currency"] = code
     if "total_price_set" in body:
         fields["presentment"] = _presentment(body, fields)
     if "line_items" in body:
-        fields["line_items"] = resource.items(body, "line_items", lambda item: _line(item, code), _LINE)
+        mapped = resource.read_beside(_LINE, _OF_LINE, code)
+        fields["line_items"] = resource.items(body, "line_items", lambda item: _line(item, code), mapped)
     if "cancelled_at" in body:
         fields["status"] = _status(body)
     return fields
 
 
-def _attributes(body: Body) -> dict[str, JSON]:
+def _mapped(body: Body, code: str | None) -> frozenset[str]:
+    """What needs not be kept in Shopify's words; an amount that cannot be read needs to be."""
+    seen = resource.code_of(body, "total_price", "presentment_money")
+    return resource.read_beside(resource.read_beside(_MAPPED, _ALL_AMOUNTS, code), _SETS, seen)
+
+
+def _attributes(body: Body, mapped: frozenset[str]) -> dict[str, JSON]:
     keys = [name for name in body if name.endswith(_KEYS)]
-    found: dict[str, JSON] = reading.rest(body, _MAPPED.union(_WITHHELD, _LINKS, keys))
+    found: dict[str, JSON] = reading.rest(body, mapped.union(_WITHHELD, _LINKS, keys))
     for name in _LINKS:
         if name in body:
             link = reading.optional_text(body, name)

@@ -10,7 +10,9 @@ Source: shopify.dev, admin-rest, resources/refund and resources/transaction, rea
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared import money
 from shared.errors import PayloadUnexpected
+from shared.providers import reading
 from shared.providers.contract import JSON
 from shared.providers.shopify import resource
 from shared.providers.shopify.resource import Body
@@ -31,19 +33,22 @@ class PaidBack:
 def paid_back(body: Body, lines: list[Body], code: str | None) -> PaidBack:
     """What the refund of these lines paid back: its transactions that succeeded, or nothing while one is pending.
 
+    Nor is it known where an amount is in a currency that we do not know.
+
     `code` is the shop's currency where that is known, as it is of a refund within its order.
 
     Raises:
         PayloadUnexpected: the transactions are in several currencies, or an amount is none.
     """
     refunds = [item for item in resource.objects(body, "transactions") if item.get("kind") == "refund"]
-    named = {found for item in refunds if (found := resource.currency(item))}
+    named = {found for item in refunds if (found := reading.optional_currency(item))}
     if len(named) > 1:
         raise PayloadUnexpected("the transactions are in several currencies")
     shops, customers = _currencies(body, lines)
     paid_in = named.pop() if named else None
     code = code or shops or paid_in
-    if code is None or any(item.get("status") == "pending" for item in refunds):
+    is_readable = code is not None and all(map(money.is_known, {code, paid_in or code}))
+    if code is None or not is_readable or any(item.get("status") == "pending" for item in refunds):
         return PaidBack(code)
     seen_in = paid_in if paid_in not in (None, code) else customers or code
     shop = _reckoned(body, lines, lambda item, name: resource.amount(item, name, code))
@@ -61,7 +66,8 @@ def paid_back(body: Body, lines: list[Body], code: str | None) -> PaidBack:
 
 
 def _presentment(code: str | None, amount: int | None) -> dict[str, JSON] | None:
-    return None if amount is None else {"currency": code, "amountMinor": amount}
+    is_read = amount is not None and code is not None and money.is_known(code)
+    return {"currency": code, "amountMinor": amount} if is_read else None
 
 
 def _currencies(body: Body, lines: list[Body]) -> tuple[str | None, str | None]:
@@ -71,9 +77,8 @@ def _currencies(body: Body, lines: list[Body]) -> tuple[str | None, str | None]:
     parts += [(item, "subtotal_amount") for item in resource.objects(body, "refund_shipping_lines")]
     parts.append((body, "total_duties"))
     for item, name in parts:
-        shop, seen = resource.shop_money(item, name), resource.presentment_money(item, name)
-        if shop is not None:
-            return shop[1], None if seen is None else seen[1]
+        if (shop := resource.code_of(item, name, "shop_money")) is not None:
+            return shop, resource.code_of(item, name, "presentment_money")
     return None, None
 
 

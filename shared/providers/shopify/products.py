@@ -4,6 +4,7 @@ Comes in: the body of a products or inventory_levels topic. Comes out: one chang
 it is the shop's, and prices become minor units where the source's settings say which that is. Pure.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from pydantic import Field, field_validator
@@ -53,8 +54,18 @@ class ShopifyOptions(options.Options):
     @classmethod
     def _is_currency(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
         for code in value.values() if isinstance(value, dict) else [] if value is None else [value]:
-            money.exponent(code)
+            if not money.is_code(code):
+                raise ValueError("no ISO 4217 currency code")
         return {shop.lower(): code for shop, code in value.items()} if isinstance(value, dict) else value
+
+
+def check_settings(settings: Mapping[str, JSON]) -> list[str]:
+    """What is wrong with a source's settings."""
+    chosen = options.read(ShopifyOptions, settings)
+    if chosen is None:
+        return options.problems(ShopifyOptions, settings)
+    told = {"currency": chosen.currency, **{f"currencies.{shop}": code for shop, code in chosen.currencies.items()}}
+    return [f"{name}: no ISO 4217 currency code" for name, code in told.items() if code and not money.is_known(code)]
 
 
 def currency_of(shop: str, source: Source) -> str | None:

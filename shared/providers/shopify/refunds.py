@@ -59,12 +59,12 @@ def within_order(body: Body, order_id: str, code: str | None, version: datetime)
 def _change(body: Body, order_id: str, code: str | None, version: datetime) -> Change:
     refund_id = resource.identifier(body, "Refund")
     lines = resource.objects(body, "refund_line_items")
-    money = paid_back(body, lines, code)
+    paid = paid_back(body, lines, code)
     fields: dict[str, JSON] = {
         "order_external_id": order_id,
-        "amount_minor": money.amount_minor,
-        "currency": money.currency,
-        "presentment": money.presentment,
+        "amount_minor": paid.amount_minor,
+        "currency": paid.currency,
+        "presentment": paid.presentment,
         "attributes": {
             **reading.rest(body, _MAPPED),
             "transactions": [
@@ -77,7 +77,10 @@ def _change(body: Body, order_id: str, code: str | None, version: datetime) -> C
         fields["note"] = reading.optional_text(body, "note")
     if "refund_line_items" in body:
         fields["line_items"] = resource.items(
-            body, "refund_line_items", lambda item: _line(item, money.currency), _LINE
+            body,
+            "refund_line_items",
+            lambda item: _line(item, paid.currency),
+            resource.read_beside(_LINE, ("subtotal", "total_tax"), paid.currency),
         )
     made_at = reading.optional_instant(body, "created_at")
     at = reading.optional_instant(body, "processed_at") or made_at

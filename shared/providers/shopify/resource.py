@@ -4,7 +4,7 @@ Comes in: the parsed body of an authentic webhook. Comes out: values in our word
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from shared import money
@@ -123,23 +123,10 @@ def said(body: Body, table: Table) -> dict[str, JSON]:
     return {ours: read(body, theirs) for ours, (theirs, read) in table.items() if theirs in body}
 
 
-def currency(body: Body, name: str = "currency") -> str | None:
-    """An ISO 4217 code; `None` when it is absent or null.
-
-    Raises:
-        PayloadUnexpected: it is no such code.
-    """
-    code = reading.optional_text(body, name)
-    if code is not None:
-        try:
-            money.exponent(code)
-        except ValueError as error:
-            raise PayloadUnexpected(f"{name}: {error}") from error
-    return code
-
-
 def minor(body: Body, name: str, code: str | None) -> int | None:
-    """The amount of a decimal text or JSON number in minor units; `None` when it, or the currency, is not there.
+    """The amount of a decimal text or JSON number in minor units.
+
+    `None` when it, or the currency, is not there, or we do not know that one.
 
     Raises:
         PayloadUnexpected: it is no amount that the currency can express.
@@ -149,10 +136,17 @@ def minor(body: Body, name: str, code: str | None) -> int | None:
         return None
     if isinstance(amount, bool) or not isinstance(amount, _WRITTEN):
         raise PayloadUnexpected(f"{name} is no amount")
+    if not money.is_known(code):
+        return None
     try:
         return money.to_minor(amount, code)
     except ValueError as error:
         raise PayloadUnexpected(f"{name}: {error}") from error
+
+
+def read_beside(mapped: frozenset[str], amounts: Iterable[str], code: str | None) -> frozenset[str]:
+    """The names in `mapped` but for those of amounts that cannot be read: of a currency that we do not know."""
+    return mapped if code is None or money.is_known(code) else mapped.difference(amounts)
 
 
 def shop_money(body: Body, name: str) -> tuple[int, str] | None:
@@ -165,15 +159,29 @@ def presentment_money(body: Body, name: str) -> tuple[int, str] | None:
     return _money(body, name, "presentment_money")
 
 
+def code_of(body: Body, name: str, side: str) -> str | None:
+    """The currency of `shop_money` or `presentment_money` of a set, known to us or not; `None` where it says none."""
+    given = _side(body, name, side)
+    return None if given is None else _code_in(given)
+
+
 def _money(body: Body, name: str, side: str) -> tuple[int, str] | None:
-    both = reading.optional_object(body, name if name.endswith("_set") else f"{name}_set")
-    given = None if both is None else reading.optional_object(both, side)
+    given = _side(body, name, side)
     if given is None:
         return None
-    # Transactions write `currency` where everything else writes `currency_code`.
-    code = currency(given, "currency_code") or currency(given)
+    code = _code_in(given)
     amount = minor(given, "amount", code)
     return None if amount is None or code is None else (amount, code)
+
+
+def _side(body: Body, name: str, side: str) -> Body | None:
+    both = reading.optional_object(body, name if name.endswith("_set") else f"{name}_set")
+    return None if both is None else reading.optional_object(both, side)
+
+
+def _code_in(given: Body) -> str | None:
+    # Transactions write `currency` where everything else writes `currency_code`.
+    return reading.optional_currency(given, "currency_code") or reading.optional_currency(given)
 
 
 def amount(body: Body, name: str, code: str | None) -> int | None:
@@ -186,9 +194,7 @@ def amount(body: Body, name: str, code: str | None) -> int | None:
     shop = both.get("shop_money") if isinstance(both, dict) else None
     if isinstance(shop, dict) and shop.get("currency_code") == code and shop.get("amount") == body.get(name):
         return minor(body, name, code)  # said twice, as nearly always: an order has hundreds of them
-    found = shop_money(body, name)
-    if found is None:
-        return minor(body, name, code)
-    if code is not None and found[1] != code:
+    if code is not None and code_of(body, name, "shop_money") not in (None, code):
         raise PayloadUnexpected(f"{name}_set is in another currency than the rest")
-    return found[0]
+    found = shop_money(body, name)
+    return minor(body, name, code) if found is None else found[0]

@@ -31,6 +31,7 @@ class Order:
     lines: list[Line] = field(default_factory=list)
     updated_at: datetime = PLACED
     edits: int = 0
+    currency: str = "EUR"
 
     def add(self, sku: str, cents: int, quantity: int) -> Line:
         """Put a line on the order."""
@@ -86,15 +87,18 @@ class Order:
             "cancelled_at": None,
             "closed_at": None,
             "cancel_reason": None,
-            "currency": "EUR",
+            "currency": self.currency,
             "email": "zoe@lindenhof.example",
             "financial_status": "paid",
             "fulfillment_status": None,
             "tags": "b2b, gift",
             "test": False,
             "discount_codes": [],
-            **{f"{name}_set": _both(self.cents) for name in ("total_price", "subtotal_price")},
-            **{f"{name}_set": _both(0) for name in ("total_tax", "total_discounts", "total_shipping_price")},
+            **{f"{name}_set": _both(self.cents, self.currency) for name in ("total_price", "subtotal_price")},
+            **{
+                f"{name}_set": _both(0, self.currency)
+                for name in ("total_tax", "total_discounts", "total_shipping_price")
+            },
             "current_total_price": _text(self.cents),
             "line_items": [
                 {
@@ -122,13 +126,16 @@ class Order:
             "cancelReason": None,
             "closedAt": None,
             "test": False,
-            "currencyCode": "EUR",
+            "currencyCode": self.currency,
             "tags": ["gift", "b2b"],
             "discountCodes": [],
             "displayFinancialStatus": "PAID",
             "displayFulfillmentStatus": "UNFULFILLED",
-            **{f"{name}Set": _money(self.cents) for name in ("totalPrice", "subtotalPrice", "currentTotalPrice")},
-            **{f"{name}Set": _money(0) for name in ("totalTax", "totalDiscounts", "totalShippingPrice")},
+            **{
+                f"{name}Set": _money(self.cents, self.currency)
+                for name in ("totalPrice", "subtotalPrice", "currentTotalPrice")
+            },
+            **{f"{name}Set": _money(0, self.currency) for name in ("totalTax", "totalDiscounts", "totalShippingPrice")},
             "lineItems": [
                 {
                     "id": f"gid://shopify/LineItem/{line.id}",
@@ -138,7 +145,7 @@ class Order:
                     "currentQuantity": line.current,
                     "product": {"id": "gid://shopify/Product/7"},
                     "variant": None,
-                    "originalUnitPriceSet": _money(line.cents),
+                    "originalUnitPriceSet": _money(line.cents, self.currency),
                     "discountAllocations": [],
                 }
                 for line in self.lines
@@ -150,12 +157,12 @@ def _text(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02}"
 
 
-def _both(cents: int) -> dict[str, Any]:
-    money = {"amount": _text(cents), "currency_code": "EUR"}
+def _both(cents: int, code: str) -> dict[str, Any]:
+    money = {"amount": _text(cents), "currency_code": code}
     return {"shop_money": money, "presentment_money": money}
 
 
-def _money(cents: int) -> dict[str, Any]:
+def _money(cents: int, code: str) -> dict[str, Any]:
     # Without the zeros at the end, as GraphQL's decimals come.
-    money = {"amount": str(cents / 100), "currencyCode": "EUR"}
+    money = {"amount": str(cents / 100), "currencyCode": code}
     return {"shopMoney": money, "presentmentMoney": money}

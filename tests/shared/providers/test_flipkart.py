@@ -238,6 +238,20 @@ def test_an_order_told_whole_has_its_own_currency_buyer_and_address():
     assert "line_items" not in order.fields
 
 
+def test_amounts_in_a_currency_that_we_do_not_know_stay_in_their_words():
+    prices = {"sellingPrice": 249.5, "totalPrice": "249.123456"}
+    items = [{"orderItemId": "1", "quantity": 1, "priceComponents": prices}]
+    attributes = {"status": "APPROVED", "currency": "BTC", "totalAmount": "0.00012345", "orderItems": items}
+    [order] = changes("ORDER_UPDATED", orderId="OD1", attributes=attributes)
+    assert (order.fields["currency"], order.fields["total_minor"], order.fields["status"]) == ("BTC", None, "open")
+    assert order.fields["attributes"]["totalAmount"] == "0.00012345"
+    [line] = order.fields["line_items"]
+    assert (line["priceMinor"], line["totalMinor"], line["quantity"]) == (None, None, 1)
+    assert line["attributes"]["priceComponents"] == prices
+    [payment] = changes("PAYMENT_UPDATED", paymentId="p-1", attributes={"amount": 10.5, "currency": "XYZ"})
+    assert (payment.fields["amount_minor"], payment.fields["attributes"]["amount"]) == (None, 10.5)
+
+
 def test_a_payment_is_of_its_order():
     attributes = {"status": "SETTLED", "amount": 10.5, "method": "UPI"}
     [payment] = changes("PAYMENT_UPDATED", paymentId="p-1", orderId="OD1", attributes=attributes)

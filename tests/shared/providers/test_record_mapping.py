@@ -109,6 +109,20 @@ def test_what_is_absent_says_nothing_and_null_empties():
     assert change(ORDER, body).fields == {"number": None, "currency": "JPY", "total_minor": 1_200}
 
 
+def test_an_amount_in_a_currency_that_we_do_not_know_stays_as_it_is_and_fails_nothing():
+    body = {"data": BODY["data"] | {"money": {"unit": "btc", "all": "0.00012345", "vat": 19}}}
+    found = change(ORDER, body).fields
+    assert (found["number"], found["currency"]) == ("R-1", "BTC")
+    assert (found["total_minor"], found["tax_minor"]) == (None, None)
+    assert (found["attributes"]["total"], found["attributes"]["tax"]) == ("0.00012345", 19)
+    [line] = found["line_items"]
+    assert (line["priceMinor"], line["totalMinor"], line["price"], line["total"]) == (None, None, "59.5", 119)
+    assert checked(change(ORDER, body))["attributes"]["shopId"] == 77
+    known = change(ORDER, BODY).fields
+    assert {"total", "tax"}.isdisjoint(known["attributes"])
+    assert {"price", "total"}.isdisjoint(known["line_items"][0])
+
+
 def test_what_is_ours_in_a_line_is_brought_into_its_form_and_what_is_not_stays():
     rule = ORDER | {"fields": ORDER["fields"] | {"lineItems": "data.lines[].{quantity: n, sku: s, colour: c}"}}
     fields = checked(change(rule, {"data": {"id": "1", "lines": [{"n": "3", "s": 77, "c": {"r": 1}}]}}))
@@ -182,7 +196,8 @@ def test_one_message_can_speak_of_several_kinds():
         ({"data": {"id": 1, "changed": "soon"}}, "no time at data.changed"),
         ({"data": {"id": 1, "placed": 1e400}}, "no time at placed_at"),
         ({"data": {"id": 1, "money": {"all": "1.00"}}}, "there is no currency"),
-        ({"data": {"id": 1, "money": {"unit": "EURO", "all": "1"}}}, "currency is no ISO 4217 code"),
+        ({"data": {"id": 1, "money": {"unit": "€", "all": "1"}}}, "currency: no ISO 4217 currency code"),
+        ({"data": {"id": 1, "money": {"unit": "BTC", "all": ["1"]}}}, "totalMinor is no amount"),
         ({"data": {"id": 1, "money": {"unit": "EUR", "all": "1.234"}}}, "totalMinor: more than the 2 decimals"),
         ({"data": {"id": 1, "test": "perhaps"}}, "is_test is neither true nor false"),
         ({"data": {"id": 1, "labels": [{}]}}, "tags is no list of texts"),

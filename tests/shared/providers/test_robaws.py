@@ -155,6 +155,17 @@ def test_the_currency_of_prices_can_be_set():
     assert article(act=act, price=1200, currency="EUR").fields["price_minor"] == 120_000
 
 
+def test_a_price_in_a_currency_that_we_do_not_know_is_kept_as_they_wrote_it():
+    fields = article(salePrice="12.34", currency="XYZ").fields
+    assert (fields["price_minor"], fields["currency"]) == (None, "XYZ")
+    assert fields["attributes"]["salePrice"] == "12.34"
+
+
+@pytest.mark.parametrize("code", ["XYZ", "eur", ""])
+def test_a_currency_that_we_do_not_know_is_a_problem_of_the_settings(code):
+    assert ACT.provider.check_settings({"currency": code})[0].startswith("currency")
+
+
 def test_a_sales_order_is_kept_and_ignored():
     body = {"id": "event-1", "event": "sales-order.created", "data": {"id": 1}}
     outcome = ACT.understand(ACT.request(ACT.sample(body=orjson.dumps(body))))[1]

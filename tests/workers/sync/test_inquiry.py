@@ -87,6 +87,19 @@ def test_an_edited_order_ends_as_its_shop_has_it(shop: Rig) -> None:
     assert known(shop)["line_items"] == row["line_items"]
 
 
+def test_an_edited_order_in_a_currency_that_we_do_not_know_is_read_but_for_its_amounts(shop: Rig) -> None:
+    order = only(shop)
+    order.currency, order.updated_at = "XYZ", LATER - timedelta(seconds=1)
+    tell(shop, "orders/updated", order.snapshot())
+    tell(shop, "orders/edited", order.put("C", 250, 2, at=LATER))
+    assert due(shop)["result"] == {"asked": 1, "unexpected": 0, "events": 1}
+    row = known(shop)
+    assert (row["currency"], row["total_minor"], row["presentment"], row["version"]) == ("XYZ", None, None, LATER)
+    assert [line["priceMinor"] for line in row["line_items"]] == [None] * 3
+    assert row["line_items"][0]["attributes"]["price"] == "19.90"
+    assert row["attributes"]["total_price_set"]["shop_money"]["currency_code"] == "XYZ"
+
+
 def test_a_repeat_and_a_second_asking_change_and_tell_nothing(shop: Rig) -> None:
     edited = only(shop).edit(less={only(shop).lines[0].id: 1}, at=LATER)
     tell(shop, "orders/edited", edited)

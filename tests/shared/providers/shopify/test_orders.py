@@ -238,9 +238,51 @@ def test_a_discount_is_taken_off_its_line():
     assert read["totalMinor"] == 11350
 
 
+def in_code(body: Any, code: str, side: str) -> Any:
+    """The body with another currency on one side of its amounts, or all over where the side is the shop's."""
+    if isinstance(body, list):
+        return [in_code(item, code, side) for item in body]
+    if not isinstance(body, dict):
+        return body
+    found = {name: in_code(item, code, side) for name, item in body.items()}
+    if "currency" in found and side == "shop_money":
+        found["currency"] = code
+    if side in found:
+        found[side] = found[side] | {"currency_code": code}
+    return found
+
+
+def test_an_order_in_a_currency_that_we_do_not_know_has_its_amounts_in_shopifys_words():
+    known = change("orders/paid", stored("orders/paid")).fields
+    body = in_code(stored("orders/paid"), "XYZ", "shop_money")
+    fields = change("orders/paid", body).fields
+    assert (fields["currency"], fields["number"]) == ("XYZ", known["number"])
+    assert {fields[name] for name in fields if name.endswith("_minor")} == {None}
+    names = ["total_price", "subtotal_price", "total_tax", "total_discounts", "total_price_set"]
+    assert {name: fields["attributes"][name] for name in names} == {name: body[name] for name in names}
+    for line, theirs in zip(fields["line_items"], body["line_items"], strict=True):
+        assert (line["priceMinor"], line["totalMinor"]) == (None, None)
+        assert line["attributes"]["price"] == theirs["price"]
+    assert [line["quantity"] for line in fields["line_items"]] == [line["quantity"] for line in known["line_items"]]
+    assert "total_price" not in known["attributes"]
+
+
+def test_what_a_customer_saw_in_a_currency_that_we_do_not_know_costs_the_order_nothing():
+    known = change("orders/create", stored("orders/create--presentment")).fields
+    body = in_code(stored("orders/create--presentment"), "USDC", "presentment_money")
+    fields = change("orders/create", body).fields
+    assert (fields["total_minor"], fields["currency"]) == (known["total_minor"], "EUR")
+    assert fields["presentment"] is None
+    assert fields["attributes"]["total_price_set"] == body["total_price_set"]
+    assert "total_price_set" not in known["attributes"]
+    lines = [line | {"attributes": {}} for line in fields["line_items"]]
+    assert lines == [line | {"attributes": {}} for line in known["line_items"]]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
+        ("total_price_set", {"shop_money": {"amount": "1.00", "currency_code": "XYZ"}}, "another currency"),
         ("total_price_set", {"shop_money": {"amount": "1.00", "currency_code": "USD"}}, "another currency"),
         ("total_price_set", {"shop_money": {"amount": "1.001", "currency_code": "EUR"}}, "more than the 2 decimals"),
         ("total_tax", {}, "no amount"),

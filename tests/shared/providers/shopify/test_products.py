@@ -94,7 +94,13 @@ def test_stock_that_is_not_said_is_not_zero():
 
 @pytest.mark.parametrize(
     ("settings", "problem"),
-    [({"currency": "euro"}, "currency"), ({"currencies": {SHOP: "€"}}, "currencies"), ({"curency": "EUR"}, "curency")],
+    [
+        ({"currency": "euro"}, "currency"),
+        ({"currency": "XYZ"}, "currency"),
+        ({"currencies": {SHOP: "€"}}, "currencies"),
+        ({"currencies": {SHOP: "BTC"}}, f"currencies.{SHOP}"),
+        ({"curency": "EUR"}, "curency"),
+    ],
 )
 def test_a_currency_that_is_none_is_a_problem_of_the_settings(settings, problem):
     [found] = PROVIDERS["shopify"].check_settings(settings)

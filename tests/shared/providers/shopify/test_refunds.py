@@ -7,6 +7,7 @@ from shared.providers.shopify import sample_orders
 from shared.providers.shopify.sample_facts import SEEN
 from tests.shared.providers.acting import NOW
 from tests.shared.providers.shopify.shop import change, outcome, stored
+from tests.shared.providers.shopify.test_orders import in_code
 
 
 def test_a_refund_is_what_was_paid_back():
@@ -85,6 +86,29 @@ def test_whatever_customers_paid_in_a_refund_is_in_the_shops_money_as_its_lines_
     assert fields["currency"] == "EUR"
     assert fields["amount_minor"] == (line["amountMinor"] if body["transactions"] else 0)
     assert fields["presentment"]["currency"] == SEEN[number % len(SEEN)][0]
+
+
+@pytest.mark.parametrize("variant", ["", "--restock", "--adjusted"])
+def test_a_refund_in_a_currency_that_we_do_not_know_is_not_taken_for_nothing(variant):
+    body = in_code(stored(f"refunds/create{variant}"), "XYZ", "shop_money")
+    fields = change("refunds/create", body).fields
+    assert (fields["currency"], fields["amount_minor"], fields["presentment"]) == ("XYZ", None, None)
+    for line, theirs in zip(fields["line_items"], body["refund_line_items"], strict=True):
+        assert line["amountMinor"] is None
+        assert line["attributes"]["subtotal"] == theirs["subtotal"]
+    told = [item["amount"] for item in fields["attributes"]["transactions"]]
+    assert told == [item["amount"] for item in body.get("transactions", [])]
+
+
+def test_a_refund_that_was_paid_in_a_currency_that_we_do_not_know_has_no_amount():
+    body = in_code(stored("refunds/create--foreign"), "USDC", "presentment_money")
+    body["transactions"] = [item | {"currency": "USDC"} for item in body["transactions"]]
+    fields = change("refunds/create", body).fields
+    assert (fields["currency"], fields["amount_minor"], fields["presentment"]) == ("EUR", None, None)
+    assert fields["line_items"][0]["amountMinor"] == 2400
+    del body["transactions"]  # it is its lines then, which say what they are in the shop's money
+    fields = change("refunds/create", body).fields
+    assert (fields["currency"], fields["amount_minor"], fields["presentment"]) == ("EUR", 2395, None)
 
 
 def test_a_refund_that_is_on_its_way_has_no_amount_yet():
