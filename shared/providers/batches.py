@@ -13,7 +13,7 @@ from typing import Final
 from shared import signatures
 from shared.errors import PayloadUnexpected
 from shared.providers import expressions
-from shared.providers.contract import JSON, Change, Item, Outcome, Problem
+from shared.providers.contract import JSON, Change, Item, Outcome, Problem, topic_of
 from shared.providers.places import Place
 from shared.providers.record_mapping import ITEMS_MAX
 
@@ -64,6 +64,7 @@ def _entry(index: int | None, value: JSON, places: Places, whole: tuple[str | No
         tenant = places.tenant.find_in(value) or ""
     at = places.occurred_at.find_in(value) if places.occurred_at is not None and places.occurred_at.is_in_body else None
     unit = places.occurred_at.unit if places.occurred_at is not None else "iso"
+    topic = None if topic is None else topic_of(topic)
     return Entry(index, value, topic, tenant, signatures.instant(at, unit) if at else None)
 
 

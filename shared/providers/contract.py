@@ -8,9 +8,15 @@ process that dies in the middle leaves nothing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 JSON = Any  # a parsed JSON value
+TOPIC_CHARACTERS: Final = 200  # providers' own have some fifty; what anyone may write has no end
+
+
+def topic_of(told: str) -> str:
+    """A topic as it is kept, shown and compared: where it is no word but a text without end, its beginning and `…`."""
+    return told if len(told) <= TOPIC_CHARACTERS else told[: TOPIC_CHARACTERS - 1] + "…"
 
 
 class Headers:
@@ -148,6 +154,12 @@ class Identity:
     tenant: str  # the shop or seller it concerns; "" when the provider has none
     occurred_at: datetime | None
     topics: tuple[str, ...] = ()  # those of its items, for a message that brings several things
+
+    def __post_init__(self) -> None:
+        # Here, so that no provider need think of it.
+        object.__setattr__(self, "topic", topic_of(self.topic))
+        if self.topics:
+            object.__setattr__(self, "topics", tuple(dict.fromkeys(map(topic_of, self.topics))))
 
     @property
     def told(self) -> tuple[str, ...]:
