@@ -113,8 +113,8 @@ class Refusal:
 
     Codes: `signature_missing`, `signature_malformed`, `signature_mismatch`, `timestamp_missing`, `timestamp_expired`,
     `timestamp_in_future`, `header_duplicated`, `header_ambiguous`, `body_empty`, `tenant_unknown`,
-    `challenge_refused`, `method_refused`, `address_refused`, `source_misconfigured` (503: the source's own settings
-    are at fault).
+    `challenge_refused`, `method_refused`, `call_missing`, `address_refused`, `source_misconfigured` (503: the source's
+    own settings are at fault).
     """
 
     code: str

@@ -91,8 +91,17 @@ _ACCEPTED: Final = orjson.dumps({"statusCode": 1000, "statusMessage": "Accepted"
 
 
 def verify(request: Request, source: Source, evidence: Evidence) -> Refusal | None:
-    """Passes what carries the token, or is proved as agreed."""
-    return agreed.verify(USUAL, request, source, now=evidence.now)
+    """Passes what carries the token, or is proved as agreed, and goes to a path beneath the source's.
+
+    A call whose path we do not know is kept. One without any is no call: it was sent to the base address itself, and to
+    tell Myntra that it succeeded would lose whatever it was.
+    """
+    if refusal := agreed.verify(USUAL, request, source, now=evidence.now):
+        return refusal
+    _, *parts = request.beneath.split("/")
+    if not any(parts[1:] if agreed.path_token(USUAL, source) else parts):
+        return Refusal("call_missing", "The path names no call: Myntra adds its own to the base address.", 404)
+    return None
 
 
 def identify(request: Request, source: Source, payload: JSON) -> Identity:

@@ -15,6 +15,7 @@ from shared.inbox import Entry, Inbox
 from shared.providers import samples
 from shared.providers.contract import Sample
 from shared.providers.registry import PROVIDERS
+from shared.providers.schemes import in_a_path
 from shared.settings import Settings
 from tests.web.sources import SECRET, Directory
 from web.ingress import make_app
@@ -86,6 +87,27 @@ def test_a_myntra_call_is_kept_with_its_path_and_answered_in_their_words(client,
     assert entry.request.method == "PUT"
     assert entry.request.path == "/api/webhooks/myntra/storefront/v4/order/2240000000000003/readyToDispatch"
     assert entry.request.headers.get("access-token") == "[redacted]"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("beneath", ["", "/", "//", "?store=MYNTRA"])
+def test_a_myntra_call_without_a_path_is_not_told_that_it_succeeded(client, queue, method, beneath):
+    path = f"/api/webhooks/myntra{beneath}"
+    answer = client.open(path, method=method, data=b"{}", headers={"access_token": SECRET.decode()})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (404, "call_missing")
+    assert client.open(path, method=method, data=b"{}", headers={"access_token": "a guess"}).status_code == 401
+    assert kept(queue) == []
+    assert [one["code"] for one in refusals.recent(queue, 5)] == ["signature_mismatch", "call_missing"]
+
+
+def test_a_token_in_a_myntra_path_is_no_call(client, queue, sources, app):
+    sources.put("myntra/hidden", "myntra", settings={"verification": "path_token"})
+    app.extensions["ingress"].listings.poll()
+    base = f"/api/webhooks/myntra/hidden/{in_a_path(SECRET).decode()}"
+    for beneath, status in (("", 404), ("/", 404), ("/storefront/v4/order/7", 200), ("/failureinventory/update", 200)):
+        assert client.post(f"{base}{beneath}", data=b"{}").status_code == status, beneath
+    assert len(kept(queue)) == 2
+    assert SECRET.decode() not in str(refusals.recent(queue, 5))
 
 
 def test_a_refused_token_is_not_logged(client, queue):
