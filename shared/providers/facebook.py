@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from pydantic import Field
 
@@ -114,6 +115,10 @@ def challenge(request: Request, source: Source, evidence: Evidence) -> Reply | R
     del evidence
     if request.method != "GET":
         return None
+    # Which of two would count is a matter of taste, and whoever stands between us may have another one.
+    names = [name for name, _ in parse_qsl(request.path.partition("?")[2], keep_blank_values=True)]
+    if any(names.count(name) > 1 for name in ("hub.mode", "hub.verify_token", "hub.challenge")):
+        return Refusal("challenge_refused", "A parameter of the challenge is there more than once.", 403)
     chosen = options.read(FacebookOptions, source.settings)
     token, asked = request.query.get("hub.verify_token", ""), request.query.get("hub.challenge", "")
     agreed = "" if chosen is None else chosen.verify_token_sha256 or _digest(chosen.verify_token)

@@ -143,6 +143,9 @@ def test_facebooks_challenge_is_answered_and_is_no_message(client, queue, path):
     query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": "only-for-samples"}
     answer = client.get(path, query_string=query)
     assert (answer.status_code, answer.data, answer.mimetype) == (200, b"1158201444", "text/plain")
+    for again in ({"hub.challenge": "2"}, {"hub.verify_token": "only-for-samples"}, {"hub.mode": "subscribe"}):
+        twice = client.get(path, query_string=[*query.items(), *again.items()])
+        assert (twice.status_code, twice.get_json()["error"]["code"]) == (403, "challenge_refused"), again
     refused = client.get(path, query_string=query | {"hub.verify_token": "a guess"})
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "challenge_refused")
     assert kept(queue) == []

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import pytest
@@ -55,6 +56,22 @@ def test_the_challenge_is_answered_to_whoever_knows_the_word():
 )
 def test_any_other_get_is_refused(query):
     answer = ask(**query)
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.status) == ("challenge_refused", 403)
+
+
+@pytest.mark.parametrize("again", ["hub.challenge=2", "hub.verify_token=x", "hub.mode=subscribe", "hub%2Echallenge=1"])
+def test_a_challenge_that_says_something_twice_is_refused(again):
+    query = f"hub.mode=subscribe&hub.verify_token={WORD}&hub.challenge=1"
+    for path, kind in (
+        (f"/x?{query}", Reply),
+        (f"/x?{query}&other=1&other=2", Reply),
+        (f"/x?{query}&{again}", Refusal),
+    ):
+        request = Request("GET", path, Headers(), b"", dict(parse_qsl(path.partition("?")[2])))
+        assert ACT.provider.challenge is not None
+        answer = ACT.provider.challenge(request, ACT.source, Evidence(NOW))
+        assert isinstance(answer, kind), path
     assert isinstance(answer, Refusal)
     assert (answer.code, answer.status) == ("challenge_refused", 403)
 
