@@ -1,8 +1,8 @@
 """Takes in what an upstream API says, the way it takes in what a message says.
 
 Comes in: changes, inside the caller's transaction. Left behind: records as the version guard says, events and
-deliveries, as if a webhook had told. What no record can hold is left out and named, and the rest is taken in. A process
-that dies before the commit leaves nothing.
+deliveries, as if a webhook had told. What no record can hold, or what tells more than can be held at once, is left out
+and named, and the rest is taken in. A process that dies before the commit leaves nothing.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from shared.record_changes import RecordChange, record_change
 from shared.versions import believed
 from workers.inbound.guard import Effect
 from workers.inbound.origin import Origin
-from workers.inbound.poison import describe, is_poison
+from workers.inbound.poison import EVENT_BYTES, Overfull, Telling, describe, is_poison
 from workers.inbound.record_events import drafts
 from workers.inbound.records import apply_changes
 
@@ -32,7 +32,7 @@ _HAVE_AN_ID: Final = text("SELECT pg_current_xact_id()")
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something that no record of ours can hold."""
+    """Something that no record of ours can hold, or that tells too much."""
 
     kind: str
     external_id: str
@@ -62,7 +62,8 @@ def learn(
     """Apply the changes and tell of them. A change without a version counts as of `now`.
 
     Call `orders.wake_dispatch` after the commit when there are deliveries. Idempotent: what is known changes nothing. A
-    batch that PostgreSQL refuses is halved until what it refuses stands alone.
+    batch that PostgreSQL refuses, or that tells more than may be held at once, is halved until what is at fault stands
+    alone.
     """
     learned = Learned()
     connection.execute(_HAVE_AN_ID)
@@ -85,13 +86,11 @@ def _take_in(connection: Connection, changes: Sequence[RecordChange], origin: Or
     try:
         with connection.begin_nested():
             applied = apply_changes(connection, changes, now=origin.received_at)
-            told = [
-                draft
-                for change, one in zip(changes, applied, strict=True)
-                for draft in drafts(change.kind, one, origin)
-            ]
-            events, deliveries = emit(connection, told, now=origin.received_at)
-    except DBAPIError as error:
+            telling = Telling(EVENT_BYTES)
+            for change, one in zip(changes, applied, strict=True):
+                telling.add(drafts(change.kind, one, origin))
+            events, deliveries = emit(connection, telling.drafts, now=origin.received_at)
+    except (DBAPIError, MemoryError, Overfull) as error:
         if not is_poison(error):
             raise
         if len(changes) == 1:

@@ -1,12 +1,15 @@
 """Tells what a message's own content causes from trouble that passes.
 
-Comes in: an error of the database, or that there was too much to hold. Comes out: whether the values are at fault, and
-in which words. Pure.
+Comes in: an error of the database, or what is to be told, which may be too much to hold. Comes out: whether the values
+are at fault, and in which words. Pure.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
+
+from shared.events import EventDraft
 
 # SQLSTATE classes of what a message's own content causes: data, integrity, program limits (an index entry too long).
 # Everything else (a lost connection, a full disk, a deadlock) is trouble that passes, and fails no message.
@@ -19,6 +22,27 @@ EVENT_BYTES: Final = 32_000_000
 
 class Overfull(Exception):
     """What a batch means is more than is to be held in memory."""
+
+
+class Telling:
+    """The events that one attempt is to tell, as many as may be held at once."""
+
+    def __init__(self, most: int) -> None:
+        self.drafts: list[EventDraft] = []
+        self._most = most
+        self._size = 0
+
+    def add(self, drafts: Iterable[EventDraft]) -> None:
+        """Take these as well; they are made one by one, and no further than there is room.
+
+        Raises:
+            Overfull: together they are too long.
+        """
+        for draft in drafts:
+            self.drafts.append(draft)
+            self._size += len(draft.body)
+            if self._size > self._most:
+                raise Overfull(f"what is to be told of it is longer than {self._most} characters")
 
 
 def is_poison(error: DBAPIError | MemoryError | Overfull) -> bool:

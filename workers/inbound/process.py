@@ -28,7 +28,7 @@ from workers.inbound.inquiries import ask_inquiries
 from workers.inbound.listings import load_listings
 from workers.inbound.origin import Origin
 from workers.inbound.parts import with_parts
-from workers.inbound.poison import EVENT_BYTES, Overfull, describe, is_poison
+from workers.inbound.poison import EVENT_BYTES, Overfull, Telling, describe, is_poison
 from workers.inbound.reading import Inbound, Reading, identify, transform
 from workers.inbound.record_events import drafts
 from workers.inbound.records import apply_changes
@@ -145,22 +145,17 @@ def _apply(job: _Job, readings: Sequence[Reading]) -> list[EventDraft]:
     applied = iter(
         apply_changes(job.connection, [change for reading in readings for change in reading.changes], now=job.now)
     )
-    events: list[EventDraft] = []
-    size = 0
+    telling = Telling(EVENT_BYTES)
     for reading in readings:
         mine = [next(applied) for _ in reading.changes]
-        origin, before = _origin(reading), len(events)
+        origin, before = _origin(reading), len(telling.drafts)
         for change, one in with_parts(reading.changes, mine):
-            for event in drafts(change.kind, one, origin):
-                events.append(event)
-                size += len(event.body)
-                if size > EVENT_BYTES:
-                    raise Overfull(f"what is to be told of it is longer than {EVENT_BYTES} characters")
-        reading.events_count = len(events) - before
+            telling.add(drafts(change.kind, one, origin))
+        reading.events_count = len(telling.drafts) - before
         _mark_forgotten(reading, mine)
         if reading.state is None:  # one that is failed for some of its items has changes all the same
             _settle(reading, mine)
-    return events
+    return telling.drafts
 
 
 def _mark_forgotten(reading: Reading, applied: Sequence[Applied]) -> None:

@@ -3,12 +3,14 @@
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from shared.providers.contract import Outcome, Provider
+from shared.providers.contract import Change, Outcome, Provider
 from tests.waiting import until
-from tests.workers.inbound.dock import Dock, advisory_locks, customer
+from tests.workers.inbound.dock import NOW, SHOP, Dock, advisory_locks, customer
+from workers.inbound import learn as learn_module
 from workers.inbound import process as process_module
 from workers.inbound import user_events
 from workers.inbound.deaths import GIVE_UP_AFTER
+from workers.inbound.learn import Learned, learn
 
 
 class Killed(BaseException):
@@ -69,6 +71,54 @@ def test_messages_that_together_tell_too_much_are_taken_apart(dock: Dock, monkey
 
     assert dock.drain()["processed"] == 10
     assert dock.told() == ["user.created"] * 11
+
+
+def learned(dock: Dock, changes: list[Change]) -> Learned:
+    """What a sync reads, taken in in one transaction."""
+    with dock.engine.begin() as connection:
+        return learn(
+            connection,
+            changes,
+            account_id=dock.account_id,
+            provider="shopify",
+            tenant=SHOP,
+            source_id=dock.source_id,
+            now=NOW,
+        )
+
+
+def product(number: int, title: str = "Tea") -> Change:
+    return Change("product", "upsert", f"{number}", NOW, {"title": title})
+
+
+def test_what_a_sync_reads_that_would_tell_too_much_is_left_out_alone_and_named(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn_module, "EVENT_BYTES", 20_000)
+    found = learned(dock, [product(1), product(2, "x" * 20_000), product(3)])
+    [one] = found.left_out
+    assert (one.kind, one.external_id) == ("product", "2")
+    assert "longer than 20000 characters" in one.reason
+    assert (found.events, found.deliveries, found.effects.total()) == (2, 2, 2)
+    assert [row["external_id"] for row in dock.rows("products", "external_id")] == ["1", "3"]
+    assert dock.told() == ["product.created"] * 2
+
+
+def test_what_a_sync_reads_that_together_would_tell_too_much_is_taken_apart(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned(dock, [product(1)])
+    (envelope,) = dock.rows("events")
+    monkeypatch.setattr(learn_module, "EVENT_BYTES", 3 * len(envelope["body"]))
+    attempts: list[int] = []
+    real = learn_module.emit
+    monkeypatch.setattr(
+        learn_module, "emit", lambda *args, **named: attempts.append(len(args[1])) or real(*args, **named)
+    )
+    found = learned(dock, [product(number) for number in range(2, 12)])
+    assert (found.events, found.left_out) == (10, [])
+    assert max(attempts) <= 3
+    assert dock.told() == ["product.created"] * 11
 
 
 def test_a_message_that_takes_more_memory_than_there_is_fails_alone(
