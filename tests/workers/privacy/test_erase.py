@@ -16,6 +16,8 @@ from tests.workers.privacy.house import LATER, NOW, SHOP, House, merge, order, s
 from workers.privacy.erase import Step, erase
 from workers.privacy.run import run
 
+ROOT = Path(__file__).parents[3]
+
 
 def test_k21_an_erased_person_is_nowhere_and_another_is_untouched(house: House) -> None:
     house.hear(user("7"))
@@ -133,6 +135,42 @@ def test_k21_what_comes_late_of_an_order_or_a_parcel_that_we_never_had_brings_no
     assert [kept[message.message_id] for message in late] == [None] * 4
     house.hear(order("906", "77"), shipment("s6", "906"))
     assert house.everything().count("secret-77@") > 1
+
+
+def found_by_the_guide(house: House, email: str) -> list[str]:
+    """The orders that the query in docs/privacy.md finds."""
+    [query] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/privacy.md").read_text(), re.DOTALL)
+    with house.engine.connect() as connection:
+        return sorted(row.external_id for row in connection.execute(text(query.replace("her@mail.example", email))))
+
+
+def test_k21_a_guests_order_is_erased_where_it_is_named_and_never_by_its_email(house: House) -> None:
+    mine = {"email": "secret-7@x.example"}
+    house.hear(user("7"), order("900", "7"))
+    unnamed = house.hear(order("901", None, **mine), shipment("s1", "901"))
+    house.hear(order("902", None, **mine))
+    house.forget("7", orders=("902", "903"))
+    late = house.hear(order("904", None, minute=90, **mine))  # a guest again, as far as anybody can tell
+    house.hear(order("902", None, minute=90, **mine), order("903", None, minute=600, **mine))
+
+    orders = {row["external_id"]: row for row in house.all("orders")}
+    assert {name: row["email"] for name, row in orders.items()} == {
+        "900": None,
+        "901": "secret-7@x.example",
+        "902": None,
+        "903": None,
+        "904": "secret-7@x.example",
+    }
+    assert {name for name, row in orders.items() if row["redacted_at"] is None} == {"901", "904"}
+    assert orders["903"]["deleted_at"] is not None  # named before it came, so it is not taken in
+    assert found_by_the_guide(house, "Secret-7@x.example") == ["901", "904"]
+    bodies = {row["id"]: row["body"] for row in house.all("messages")}
+    assert {name for name, body in bodies.items() if body is not None} == {unnamed.message_id, late.message_id}
+    told = {event["subject_id"] for event in house.all("events") if "secret-7@" in event["body"]}
+    assert told == {orders["901"]["id"], orders["904"]["id"]}
+
+    house.forget("7", orders=("901", "904"))  # which is how they go as well
+    assert "secret-7" not in house.everything()
 
 
 def test_k21_who_was_merged_into_a_person_is_that_person(house: House) -> None:
