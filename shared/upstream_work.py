@@ -43,12 +43,16 @@ PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.INQUIRY: ("shopify",),
 }
 
-# Sooner wins: however often it is asked for, it is done once. What runs goes on, and is done again afterwards.
+# Columns that are the workers' own.
+_OURS: Final = ("claim_id", "progress", "progressed_at")
+# Sooner wins: however often it is asked for, it is done once. What has begun goes on, for it may have read already what
+# has changed since, and is done again afterwards: as late as the last ask wants, so that those after it count as one.
 _ASK: Final = text("""
 INSERT INTO upstream_work (integration_id, kind, state, due_at)
 SELECT id, :kind, 'waiting', :due_at FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
 ON CONFLICT (integration_id, kind) DO UPDATE SET
-    due_at = LEAST(upstream_work.due_at, excluded.due_at),
+    asked_for = GREATEST(upstream_work.asked_for, excluded.due_at),
+    due_at = CASE WHEN upstream_work.state <> 'running' THEN LEAST(upstream_work.due_at, excluded.due_at) END,
     tries = 0,
     state = CASE WHEN upstream_work.state = 'running' THEN upstream_work.state ELSE 'waiting' END
 """)
@@ -58,6 +62,8 @@ def ask(
     connection: Connection, integration_ids: Sequence[UUID], kind: Kind, *, now: datetime, in_seconds: float = 0
 ) -> None:
     """Have `kind` done for the integrations, no later than `in_seconds` from now. Idempotent: asked twice, done once.
+
+    What has begun meanwhile, running or between two slices, is done to its end, and then once more.
 
     After the commit, `orders.send(settings, queues.UPSTREAM_WORK)` spares it the wait for beat.
     """
@@ -82,6 +88,11 @@ def ask_for(connection: Connection, integration: Mapping[str, Any], kind: Kind, 
 
 def standing(connection: Connection, integration_id: UUID) -> list[dict[str, Any]]:
     """How each kind of work for the integration stands; a kind that nobody asked for yet is absent."""
-    columns = [column for column in upstream_work.columns if column.name not in ("claim_id", "progress")]
+    columns = [column for column in upstream_work.columns if column.name not in _OURS]
     query = select(*columns).where(upstream_work.c.integration_id == integration_id).order_by(upstream_work.c.kind)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    for row in rows:
+        asked_for = row.pop("asked_for")
+        if row["state"] == WorkState.RUNNING:
+            row["due_at"] = asked_for
+    return rows

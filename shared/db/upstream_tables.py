@@ -1,4 +1,4 @@
-"""What we do at providers, as queries see it; the migrations 0003 and 0004 are the truth.
+"""What we do at providers, as queries see it; the migrations 0003, 0004, 0006 and 0010 are the truth.
 
 Nothing is left behind by importing this.
 """
@@ -20,10 +20,12 @@ upstream_work = Table(
     Column("kind", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("due_at", _time()),
+    Column("asked_for", _time()),
     Column("claim_id", UUID(as_uuid=True)),
     Column("lease_until", _time()),
     Column("tries", Integer, nullable=False),
     Column("progress", JSONB),
+    Column("progressed_at", _time()),
     Column("result", JSONB, nullable=False),
     Column("error_code", Text),
     Column("error", Text),

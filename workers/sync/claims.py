@@ -1,7 +1,8 @@
 """Claims on upstream work: which is whose for how long, and what became of it.
 
 Comes in: rows of `upstream_work` that are due. Left behind: a lease, then a result that only counts with the claim's
-id. A worker that dies in the middle leaves a lease that ends, and the next claim goes on from its last progress.
+id. A worker that dies in the middle leaves a lease that ends, and the next claim goes on from its last progress, unless
+that is hours old by then. Whoever asked since it began is answered by nothing of that, and it is done once more.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,11 +23,14 @@ from shared.upstream_work import Kind
 #                 1 min  5 min  15 min  1 h    6 h
 RETRY_SECONDS: Final = (60.0, 300.0, 900.0, 3600.0, 21600.0)
 
+# Progress that is older is given up: what was read before it is too old to be put together with what comes.
+PROGRESS_SECONDS: Final = 3 * 3600.0
+
+# An ask that came before it begins is answered by it, and one that comes later is not: by the order in which the two
+# get hold of the row, for no two machines' clocks agree.
 _CLAIM: Final = text("""
-UPDATE upstream_work SET state = 'running', claim_id = :claim_id, due_at = NULL, lease_until = :lease_until,
-    started_at = CASE WHEN progress IS NULL THEN :now ELSE started_at END
-WHERE (integration_id, kind) = (
-    SELECT w.integration_id, w.kind
+WITH next AS MATERIALIZED (
+    SELECT w.integration_id AS id, w.kind AS what, w.progress IS NULL OR w.progressed_at <= :stale AS begins
     FROM upstream_work w
     JOIN integrations i ON i.id = w.integration_id AND i.state = 'active'
     WHERE w.kind = ANY(CAST(:kinds AS text[]))
@@ -35,20 +39,29 @@ WHERE (integration_id, kind) = (
     ORDER BY w.due_at NULLS LAST, w.lease_until
     LIMIT 1 FOR UPDATE OF w SKIP LOCKED
 )
+UPDATE upstream_work SET state = 'running', claim_id = :claim_id, due_at = NULL, lease_until = :lease_until,
+    started_at = CASE WHEN next.begins THEN :now ELSE started_at END,
+    asked_for = CASE WHEN NOT next.begins THEN asked_for END,
+    progress = CASE WHEN NOT next.begins THEN progress END
+FROM next WHERE integration_id = next.id AND kind = next.what
 RETURNING integration_id, kind, tries, progress, result
 """)
-# LEAST passes over a NULL: what was asked for meanwhile stays asked for.
+# What has ended is due again for whoever asked since it began; what goes on is due no sooner for that.
 _SETTLE: Final = text("""
-UPDATE upstream_work SET state = :state, claim_id = NULL, lease_until = NULL, due_at = LEAST(due_at, :due_at),
+UPDATE upstream_work SET state = :state, claim_id = NULL, lease_until = NULL,
+    due_at = CASE WHEN :ends AND asked_for IS NOT NULL THEN LEAST(:due_at, GREATEST(:now, asked_for)) ELSE :due_at END,
+    asked_for = CASE WHEN NOT :ends THEN asked_for END,
     tries = :tries,
+    progressed_at = CASE WHEN :keep OR progress = CAST(:progress AS jsonb) THEN progressed_at ELSE :now END,
     progress = CASE WHEN :keep THEN progress ELSE CAST(:progress AS jsonb) END,
     error_code = :error_code, error = :error,
     result = coalesce(CAST(:result AS jsonb), result),
     finished_at = CASE WHEN :finished THEN :now ELSE finished_at END
 WHERE integration_id = :integration_id AND kind = :kind AND claim_id = :claim_id
+RETURNING due_at
 """)
 _PROGRESS: Final = text("""
-UPDATE upstream_work SET progress = CAST(:progress AS jsonb), lease_until = :lease_until
+UPDATE upstream_work SET progress = CAST(:progress AS jsonb), progressed_at = :now, lease_until = :lease_until
 WHERE integration_id = :integration_id AND kind = :kind AND claim_id = :claim_id
 """)
 _HOLD: Final = text("SELECT 1 FROM upstream_work WHERE claim_id = :claim_id FOR UPDATE")
@@ -77,6 +90,7 @@ def take(connection: Connection, *, kinds: Collection[Kind], now: datetime, leas
         "claim_id": str(claim_id),
         "kinds": [kind.value for kind in kinds],
         "now": now,
+        "stale": after(now, -PROGRESS_SECONDS),
         "lease_until": after(now, lease_seconds),
     }
     row = connection.execute(_CLAIM, values).mappings().one_or_none()
@@ -104,21 +118,26 @@ def advance(
     connection: Connection, claim: Claim, progress: Mapping[str, Any], *, now: datetime, lease_seconds: float
 ) -> None:
     """Remember how far it got, and lease it anew; nothing when the claim is lost."""
-    values = {"progress": orjson.dumps(progress).decode(), "lease_until": after(now, lease_seconds)}
+    values = {"progress": orjson.dumps(progress).decode(), "now": now, "lease_until": after(now, lease_seconds)}
     connection.execute(_PROGRESS, values | _key(claim))
 
 
 def finish(
     connection: Connection, claim: Claim, result: Mapping[str, Any], *, now: datetime, again_at: datetime | None
 ) -> bool:
-    """It is done, and due again at `again_at` (`None`: when it is asked for); whether the claim still counted."""
-    values = _settled("done", now, again_at) | {"result": orjson.dumps(result).decode(), "finished": True}
-    return connection.execute(_SETTLE, values | _key(claim)).rowcount == 1
+    """It is done, and due again at `again_at` (`None`: when it is asked for), or for whoever has asked since it began.
+
+    Whether the claim still counted.
+    """
+    values = _settled("done", now, again_at) | {"result": orjson.dumps(result).decode(), "finished": True, "ends": True}
+    return connection.execute(_SETTLE, values | _key(claim)).one_or_none() is not None
 
 
-def postpone(connection: Connection, claim: Claim, progress: Mapping[str, Any] | None, *, due_at: datetime) -> None:
+def postpone(
+    connection: Connection, claim: Claim, progress: Mapping[str, Any] | None, *, now: datetime, due_at: datetime
+) -> None:
     """It goes on at `due_at` from `progress`; nothing went wrong."""
-    values = _settled("waiting", due_at, due_at) | {"tries": claim.tries}
+    values = _settled("waiting", now, due_at) | {"tries": claim.tries}
     values["progress"] = None if progress is None else orjson.dumps(progress).decode()
     connection.execute(_SETTLE, values | _key(claim))
 
@@ -137,14 +156,15 @@ def fail(
     wait = max(wait_seconds, RETRY_SECONDS[min(claim.tries, len(RETRY_SECONDS) - 1)])
     due_at = None if is_final else after(now, wait)
     values = _settled("failed", now, due_at) | {"error_code": code, "error": message, "tries": claim.tries + 1}
-    values["keep"] = not is_final
-    connection.execute(_SETTLE, values | _key(claim))
-    return due_at
+    values |= {"keep": not is_final, "ends": is_final}
+    settled: datetime | None = connection.execute(_SETTLE, values | _key(claim)).scalar()
+    return settled
 
 
 def _settled(state: str, now: datetime, due_at: datetime | None) -> dict[str, Any]:
+    flags = dict.fromkeys(("finished", "keep", "ends"), False)
     empty = dict.fromkeys(("progress", "error_code", "error", "result"))
-    return {"state": state, "now": now, "due_at": due_at, "tries": 0, "finished": False, "keep": False, **empty}
+    return {"state": state, "now": now, "due_at": due_at, "tries": 0, **flags, **empty}
 
 
 def _key(claim: Claim) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFai
                 _tell_what_was_left_out(connection, job, claim, outcome, now=now)
             return "done"
         case GoOn():
-            claims.postpone(connection, claim, outcome.progress, due_at=outcome.due_at)
+            claims.postpone(connection, claim, outcome.progress, now=now, due_at=outcome.due_at)
             return "continued"
     due_at = claims.fail(
         connection,

@@ -1,5 +1,6 @@
 """Work is one worker's at a time; what a dead one had is taken up, and what is asked for meanwhile is not forgotten."""
 
+import pytest
 from sqlalchemy import text
 
 from shared.clock import after
@@ -55,14 +56,16 @@ def test_what_is_asked_for_while_it_runs_is_done_afterwards(rig: Rig) -> None:
     assert rig.standing(Kind.SYNC)["due_at"] == after(rig.now, 30)
 
 
-def test_a_failure_keeps_how_far_it_got_unless_it_is_final(rig: Rig) -> None:
-    for is_final, kept in ((False, {"stage": "products"}), (True, None)):
-        rig.ask(Kind.SYNC)
-        claim = take(rig)
-        assert claim is not None
-        with transaction(rig.context.engine) as connection:
-            claims.advance(connection, claim, {"stage": "products"}, now=rig.now, lease_seconds=90)
-            claims.fail(connection, claim, code="c", message="m", now=rig.now, is_final=is_final)
-            found = connection.execute(text("SELECT progress, due_at FROM upstream_work")).one()
-        assert found.progress == kept
-        assert (found.due_at is None) == is_final
+@pytest.mark.parametrize(("is_final", "kept"), [(False, {"stage": "products"}), (True, None)])
+def test_a_failure_keeps_how_far_it_got_unless_it_is_final(
+    rig: Rig, is_final: bool, kept: dict[str, str] | None
+) -> None:
+    rig.ask(Kind.SYNC)
+    claim = take(rig)
+    assert claim is not None
+    with transaction(rig.context.engine) as connection:
+        claims.advance(connection, claim, {"stage": "products"}, now=rig.now, lease_seconds=90)
+        claims.fail(connection, claim, code="c", message="m", now=rig.now, is_final=is_final)
+        found = connection.execute(text("SELECT progress, due_at FROM upstream_work")).one()
+    assert found.progress == kept
+    assert (found.due_at is None) == is_final
