@@ -128,7 +128,7 @@ def connect(
         # The provider forgets its registrations with the app: they are new, and nothing was dropped.
         connection.execute(delete(registrations).where(registrations.c.integration_id == known_id))
     for kind in work:
-        upstream_work.ask(connection, [known_id], kind, now=now)
+        upstream_work.ask(connection, [known_id], kind, now=now, by_person=True)
     audit.record(
         connection,
         account_id=source.account_id,

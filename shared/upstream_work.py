@@ -44,35 +44,53 @@ PROVIDERS_OF: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 
 # Columns that are the workers' own.
-_OURS: Final = ("claim_id", "progress", "progressed_at")
+_OURS: Final = ("claim_id", "progress", "progressed_at", "not_before", "left_alone_until")
 # Sooner wins: however often it is asked for, it is done once. What has begun goes on, for it may have read already what
 # has changed since, and is done again afterwards: as late as the last ask wants, so that those after it count as one.
+#
+# | who asks  | what provider or failures put off          | failures in a row |
+# |-----------|--------------------------------------------|-------------------|
+# | a message | stays put off                              | are kept          |
+# | a person  | is due, but not before the provider's word | are forgotten     |
 _ASK: Final = text("""
 INSERT INTO upstream_work (integration_id, kind, state, due_at)
 SELECT id, :kind, 'waiting', :due_at FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
 ON CONFLICT (integration_id, kind) DO UPDATE SET
     asked_for = GREATEST(upstream_work.asked_for, excluded.due_at),
-    due_at = CASE WHEN upstream_work.state <> 'running' THEN LEAST(upstream_work.due_at, excluded.due_at) END,
-    tries = 0,
-    state = CASE WHEN upstream_work.state = 'running' THEN upstream_work.state ELSE 'waiting' END
+    not_before = CASE WHEN :by_person THEN upstream_work.left_alone_until ELSE upstream_work.not_before END,
+    due_at = CASE WHEN upstream_work.state <> 'running' THEN GREATEST(
+        LEAST(upstream_work.due_at, excluded.due_at),
+        CASE WHEN :by_person THEN upstream_work.left_alone_until ELSE upstream_work.not_before END
+    ) END,
+    tries = CASE WHEN :by_person THEN 0 ELSE upstream_work.tries END,
+    state = CASE WHEN upstream_work.state = 'done' OR :by_person AND upstream_work.state <> 'running'
+        THEN 'waiting' ELSE upstream_work.state END
 """)
 
 
 def ask(
-    connection: Connection, integration_ids: Sequence[UUID], kind: Kind, *, now: datetime, in_seconds: float = 0
+    connection: Connection,
+    integration_ids: Sequence[UUID],
+    kind: Kind,
+    *,
+    now: datetime,
+    in_seconds: float = 0,
+    by_person: bool = False,
 ) -> None:
     """Have `kind` done for the integrations, no later than `in_seconds` from now. Idempotent: asked twice, done once.
 
-    What has begun meanwhile, running or between two slices, is done to its end, and then once more.
+    What has begun meanwhile, running or between two slices, is done to its end, and then once more. What failed or
+    whose provider wants to be left alone is due no sooner for that, unless a person asks, who may have mended it; and
+    what the provider has said counts for them too.
 
     After the commit, `orders.send(settings, queues.UPSTREAM_WORK)` spares it the wait for beat.
     """
     values = {"ids": [str(one) for one in integration_ids], "kind": kind.value, "due_at": after(now, in_seconds)}
-    connection.execute(_ASK, values)
+    connection.execute(_ASK, values | {"by_person": by_person})
 
 
 def ask_for(connection: Connection, integration: Mapping[str, Any], kind: Kind, *, now: datetime) -> None:
-    """Have `kind` done now, as a person asks for it.
+    """Have `kind` done now, as a person asks for it: earlier failures do not count, a Retry-After does.
 
     Raises:
         Conflict: the integration is not active, or there is no such work for its provider.
@@ -83,7 +101,7 @@ def ask_for(connection: Connection, integration: Mapping[str, Any], kind: Kind, 
     provider = connection.execute(query).scalar_one()
     if provider not in PROVIDERS_OF.get(kind, (provider,)):
         raise Conflict("work_unknown", f"There is no {kind} for {provider}.")
-    ask(connection, [integration["id"]], kind, now=now)
+    ask(connection, [integration["id"]], kind, now=now, by_person=True)
 
 
 def standing(connection: Connection, integration_id: UUID) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ upstream_work = Table(
     Column("state", Text, nullable=False),
     Column("due_at", _time()),
     Column("asked_for", _time()),
+    Column("not_before", _time()),
+    Column("left_alone_until", _time()),
     Column("claim_id", UUID(as_uuid=True)),
     Column("lease_until", _time()),
     Column("tries", Integer, nullable=False),

@@ -46,12 +46,14 @@ UPDATE upstream_work SET state = 'running', claim_id = :claim_id, due_at = NULL,
 FROM next WHERE integration_id = next.id AND kind = next.what
 RETURNING integration_id, kind, tries, progress, result
 """)
-# What has ended is due again for whoever asked since it began; what goes on is due no sooner for that.
+# What has ended is due again for whoever asked since it began; after a failure, no sooner than another try would be.
 _SETTLE: Final = text("""
 UPDATE upstream_work SET state = :state, claim_id = NULL, lease_until = NULL,
-    due_at = CASE WHEN :ends AND asked_for IS NOT NULL THEN LEAST(:due_at, GREATEST(:now, asked_for)) ELSE :due_at END,
+    due_at = CASE WHEN :ends AND asked_for IS NOT NULL
+        THEN LEAST(:due_at, GREATEST(:now, asked_for, :not_before)) ELSE :due_at END,
     asked_for = CASE WHEN NOT :ends THEN asked_for END,
-    tries = :tries,
+    not_before = :not_before, left_alone_until = :left_alone_until,
+    tries = CASE :state WHEN 'failed' THEN tries + 1 WHEN 'done' THEN 0 ELSE tries END,
     progressed_at = CASE WHEN :keep OR progress = CAST(:progress AS jsonb) THEN progressed_at ELSE :now END,
     progress = CASE WHEN :keep THEN progress ELSE CAST(:progress AS jsonb) END,
     error_code = :error_code, error = :error,
@@ -136,8 +138,8 @@ def finish(
 def postpone(
     connection: Connection, claim: Claim, progress: Mapping[str, Any] | None, *, now: datetime, due_at: datetime
 ) -> None:
-    """It goes on at `due_at` from `progress`; nothing went wrong."""
-    values = _settled("waiting", now, due_at) | {"tries": claim.tries}
+    """It goes on at `due_at` from `progress`, as its provider wants; nothing went wrong."""
+    values = _settled("waiting", now, due_at) | {"not_before": due_at, "left_alone_until": due_at}
     values["progress"] = None if progress is None else orjson.dumps(progress).decode()
     connection.execute(_SETTLE, values | _key(claim))
 
@@ -151,20 +153,25 @@ def fail(
     now: datetime,
     is_final: bool,
     wait_seconds: float = 0.0,
+    left_alone_seconds: float = 0.0,
 ) -> datetime | None:
-    """It failed, and is tried again at what is returned; `None`, when that would change nothing (`is_final`)."""
+    """It failed, and is tried again at what is returned; `None`, when that would change nothing (`is_final`).
+
+    No message has it tried again sooner than after `wait_seconds` or the pause between tries, and nobody sooner than
+    after `left_alone_seconds`, which are the provider's word.
+    """
     wait = max(wait_seconds, RETRY_SECONDS[min(claim.tries, len(RETRY_SECONDS) - 1)])
-    due_at = None if is_final else after(now, wait)
-    values = _settled("failed", now, due_at) | {"error_code": code, "error": message, "tries": claim.tries + 1}
-    values |= {"keep": not is_final, "ends": is_final}
+    values = _settled("failed", now, None if is_final else after(now, wait))
+    values |= {"not_before": after(now, wait), "left_alone_until": after(now, left_alone_seconds)}
+    values |= {"error_code": code, "error": message, "keep": not is_final, "ends": is_final}
     settled: datetime | None = connection.execute(_SETTLE, values | _key(claim)).scalar()
     return settled
 
 
 def _settled(state: str, now: datetime, due_at: datetime | None) -> dict[str, Any]:
     flags = dict.fromkeys(("finished", "keep", "ends"), False)
-    empty = dict.fromkeys(("progress", "error_code", "error", "result"))
-    return {"state": state, "now": now, "due_at": due_at, "tries": 0, **flags, **empty}
+    empty = dict.fromkeys(("progress", "error_code", "error", "result", "not_before", "left_alone_until"))
+    return {"state": state, "now": now, "due_at": due_at, **flags, **empty}
 
 
 def _key(claim: Claim) -> dict[str, Any]:

@@ -43,14 +43,15 @@ _TOO_MANY: Final = (HTTPStatus.TOO_MANY_REQUESTS, 430)  # 430: Shopify's own
 _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SHUT: Final = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.LOCKED)
 _FOR_LATER: Final = ("throttled", "too_many_requests")
+_OUR_WAITS: Final = ("account_shut", "circuit_open")
 
 
 class UpstreamFailed(CrossdockError):
     """Raised when a provider did not do what was asked.
 
     `code` is stable; `is_final` says that trying again changes nothing until a person does something; `wait_seconds`
-    is how long the provider wants to be left alone; `passes` says that a try within seconds may do; `status` is what
-    was answered, `None` where nothing was or it does not matter.
+    is how long it is left alone, because it wants to be or we had better; `passes` says that a try within seconds may
+    do; `status` is what was answered, `None` where nothing was or it does not matter.
     """
 
     def __init__(
@@ -75,6 +76,11 @@ class UpstreamFailed(CrossdockError):
     def is_for_later(self) -> bool:
         """Whether nothing went wrong: the provider has had enough for now, and the work may go on later."""
         return self.code in _FOR_LATER
+
+    @property
+    def left_alone_seconds(self) -> float:
+        """How much of the wait is the provider's own word, which a person has to keep to as well."""
+        return 0.0 if self.code in _OUR_WAITS else self.wait_seconds
 
 
 @dataclass(frozen=True, slots=True)

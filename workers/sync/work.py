@@ -111,6 +111,7 @@ def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFai
         now=now,
         is_final=outcome.is_final,
         wait_seconds=outcome.wait_seconds,
+        left_alone_seconds=outcome.left_alone_seconds,
     )
     if outcome.is_final or claim.tries + 1 >= len(claims.RETRY_SECONDS):
         _alert(connection, job, claim, outcome, due_at=due_at, now=now)

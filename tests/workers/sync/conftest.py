@@ -51,8 +51,8 @@ class Rig:
         return work(self.context, clock=lambda: self.now, upstream=upstream)
 
     def do(self, kind: Kind) -> dict[str, Any]:
-        """Ask for a kind of work, do what is due, and how it stands."""
-        self.ask(kind)
+        """Ask for a kind of work as a person does, do what is due, and how it stands."""
+        self.ask(kind, by_person=True)
         self.run()
         return self.standing(kind)
 

@@ -127,3 +127,86 @@ def test_pages_that_are_hours_old_are_read_anew(rig: Rig) -> None:
     rig.forward(hours=6)
     rig.run()
     assert titles(rig) == ["Renamed"]
+
+
+def fail(rig: Rig, *, status: int = 500, times: int = 3, **headers: str) -> None:
+    """What is due fails, and no circuit makes it look as if it did."""
+    rig.context.client.flushall()
+    rig.shopify.failures.clear()
+    rig.shopify.fail(status, times=times, **headers)
+    rig.run()
+    assert not rig.shopify.failures
+
+
+def due_in(rig: Rig) -> float:
+    return float((rig.standing(Kind.SYNC)["due_at"] - rig.now).total_seconds())
+
+
+def test_a_message_does_not_undercut_what_the_provider_asked_for_and_neither_does_a_person(rig: Rig) -> None:
+    rig.ask(Kind.SYNC)
+    fail(rig, status=429, times=1, Retry_After="120")
+    wait = due_in(rig)
+    assert wait >= 120
+    rig.ask(Kind.SYNC, in_seconds=30)
+    assert due_in(rig) == wait
+    rig.ask(Kind.SYNC, by_person=True)
+    assert due_in(rig) == wait
+
+
+def test_a_message_does_not_undercut_the_pause_between_tries_and_a_person_does(rig: Rig) -> None:
+    rig.ask(Kind.SYNC)
+    fail(rig)
+    rig.forward(seconds=60)
+    fail(rig)
+    rig.ask(Kind.SYNC, in_seconds=30)
+    standing = rig.standing(Kind.SYNC)
+    assert (due_in(rig), standing["tries"], standing["state"]) == (300, 2, "failed")
+    rig.ask(Kind.SYNC, by_person=True)
+    standing = rig.standing(Kind.SYNC)
+    assert (due_in(rig), standing["tries"], standing["state"]) == (0, 0, "waiting")
+
+
+def test_an_account_that_is_shut_is_left_alone_for_hours_unless_a_person_has_it_opened(rig: Rig) -> None:
+    rig.ask(Kind.SYNC)
+    fail(rig, status=402, times=1)
+    rig.ask(Kind.SYNC, in_seconds=30)
+    assert due_in(rig) == 6 * 3600
+    rig.ask(Kind.SYNC, by_person=True)
+    assert due_in(rig) == 0
+
+
+def test_a_failure_with_a_retry_after_is_not_undercut_by_a_person(rig: Rig) -> None:
+    rig.ask(Kind.REGISTRATION)
+    fail(rig, status=429, times=1, Retry_After="120")
+    rig.ask(Kind.REGISTRATION, by_person=True)
+    standing = rig.standing(Kind.REGISTRATION)
+    assert (standing["due_at"], standing["error_code"]) == (after(rig.now, 120), "too_many_requests")
+
+
+def test_failures_in_a_row_are_told_however_many_messages_come_between_them(rig: Rig) -> None:
+    rig.ask(Kind.SYNC)
+    for tries in range(1, 6):
+        fail(rig)
+        assert rig.standing(Kind.SYNC)["tries"] == tries
+        rig.ask(Kind.SYNC, in_seconds=30)
+        rig.forward(seconds=due_in(rig))
+    assert [row["kind"] for row in rig.rows("SELECT kind FROM alerts")] == ["sync.failing"]
+
+
+def test_an_ask_while_it_runs_does_not_undercut_that_it_fails(rig: Rig) -> None:
+    rig.ask(Kind.SYNC)
+    claim = take(rig)
+    rig.ask(Kind.SYNC)
+    with transaction(rig.context.engine) as connection:
+        claims.fail(connection, claim, code="c", message="m", now=rig.now, is_final=False)
+    assert rig.standing(Kind.SYNC)["due_at"] == after(rig.now, 60)
+
+
+def test_what_was_done_since_may_be_asked_for_at_once(rig: Rig) -> None:
+    rig.ask(Kind.SYNC)
+    fail(rig)
+    rig.forward(seconds=60)
+    rig.run()
+    assert rig.standing(Kind.SYNC)["state"] == "done"
+    rig.ask(Kind.SYNC, in_seconds=30)
+    assert due_in(rig) == 30
