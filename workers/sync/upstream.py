@@ -8,6 +8,8 @@ perhaps been heard, so only what may be repeated is called with `repeatable`.
 |---------------------------------|-----------------------|------------------------------|
 | no answer, 5xx                  | 3 tries, backoff      | yes; 5 in a row: circuit     |
 | 429, 430                        | 3 tries, Retry-After  | yes, after Retry-After       |
+| 5xx or 429 with a Retry-After   | no                    | yes, after Retry-After       |
+|   beyond `PATIENCE_SECONDS`     |                       |                              |
 | 401, 403                        | no                    | no: a person connects again  |
 | 402, 423 (the account is shut)  | no                    | yes, in 6 hours              |
 | another 4xx, refused by us      | no                    | no                           |
@@ -210,7 +212,8 @@ def judge(reply: Reply) -> UpstreamFailed | None:
     if status in _SHUT:
         return UpstreamFailed("account_shut", f"{words}: the account there is shut", wait_seconds=SHUT_SECONDS)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UpstreamFailed("server_error", words, wait_seconds=retry_after(reply), passes=True)
+        wait = retry_after(reply)
+        return UpstreamFailed("server_error", words, wait_seconds=wait, passes=wait <= PATIENCE_SECONDS)
     return UpstreamFailed("not_accepted", words, is_final=True)
 
 

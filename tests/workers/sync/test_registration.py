@@ -164,6 +164,18 @@ def test_a_long_retry_after_puts_the_work_off_that_long(rig: Rig) -> None:
     assert rig.standing(Kind.REGISTRATION)["state"] == "done"
 
 
+def test_a_long_retry_after_of_a_server_that_is_down_puts_the_work_off_that_long(rig: Rig) -> None:
+    rig.shopify.fail(503, Retry_After="120")
+    work = rig.do(Kind.REGISTRATION)
+    assert (work["error_code"], rig.shopify.answered, rig.slept) == ("server_error", [503], [])
+    assert (work["due_at"] - rig.now).total_seconds() == 120
+    rig.ask(Kind.REGISTRATION, by_person=True)
+    assert (rig.standing(Kind.REGISTRATION)["due_at"] - rig.now).total_seconds() == 120
+    rig.forward(seconds=121)
+    rig.run()
+    assert rig.standing(Kind.REGISTRATION)["state"] == "done"
+
+
 def test_trouble_that_lasts_is_tried_ever_more_seldom_and_an_alert_ends_with_it(rig: Rig) -> None:
     rig.ask(Kind.REGISTRATION)
     for tries in range(1, 6):

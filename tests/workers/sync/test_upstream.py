@@ -120,6 +120,8 @@ def test_without_valkey_nothing_is_paced_and_nothing_stops(
     ("fault", "tries", "comes_to"),
     [
         (Fault(503), 3, ("server_error", False)),
+        (Fault(503, {"Retry-After": "1"}), 3, ("server_error", False)),
+        (Fault(503, {"Retry-After": "60"}), 1, ("server_error", False)),
         (Fault(silent=True), 3, ("unreachable", False)),
         (Fault(429, {"Retry-After": "1"}), 3, ("too_many_requests", False)),
         (Fault(429, {"Retry-After": "60"}), 1, ("too_many_requests", False)),
