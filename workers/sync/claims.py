@@ -154,14 +154,18 @@ def fail(
     is_final: bool,
     wait_seconds: float = 0.0,
     left_alone_seconds: float = 0.0,
+    final_again_at: datetime | None = None,
 ) -> datetime | None:
-    """It failed, and is tried again at what is returned; `None`, when that would change nothing (`is_final`).
+    """It failed, and is tried again at what is returned.
+
+    When that would change nothing (`is_final`) it begins anew at `final_again_at`, or, if that is `None`, when it is
+    asked for.
 
     No message has it tried again sooner than after `wait_seconds` or the pause between tries, and nobody sooner than
     after `left_alone_seconds`, which are the provider's word.
     """
     wait = max(wait_seconds, RETRY_SECONDS[min(claim.tries, len(RETRY_SECONDS) - 1)])
-    values = _settled("failed", now, None if is_final else after(now, wait))
+    values = _settled("failed", now, final_again_at if is_final else after(now, wait))
     values |= {"not_before": after(now, wait), "left_alone_until": after(now, left_alone_seconds)}
     values |= {"error_code": code, "error": message, "keep": not is_final, "ends": is_final}
     settled: datetime | None = connection.execute(_SETTLE, values | _key(claim)).scalar()

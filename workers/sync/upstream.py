@@ -10,9 +10,11 @@ perhaps been heard, so only what may be repeated is called with `repeatable`.
 | 429, 430                        | 3 tries, Retry-After  | yes, after Retry-After       |
 | 5xx or 429 with a Retry-After   | no                    | yes, after Retry-After       |
 |   beyond `PATIENCE_SECONDS`     |                       |                              |
-| 401, 403                        | no                    | no: a person connects again  |
+| 401, 403, another 4xx, refused  | no                    | in a day, what is done daily |
+|   by us                         |                       |                              |
 | 402, 423 (the account is shut)  | no                    | yes, in 6 hours              |
-| another 4xx, refused by us      | no                    | no                           |
+| no credentials, or none that    | no                    | no: a person connects again  |
+|   can be sent or renewed        |                       |                              |
 """
 
 import time
@@ -46,6 +48,7 @@ _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SHUT: Final = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.LOCKED)
 _FOR_LATER: Final = ("throttled", "too_many_requests")
 _OUR_WAITS: Final = ("account_shut", "circuit_open")
+_A_PERSONS: Final = frozenset({"credentials_missing", "credentials_malformed", "refresh_refused", "refresh_ended"})
 
 
 class UpstreamFailed(CrossdockError):
@@ -78,6 +81,11 @@ class UpstreamFailed(CrossdockError):
     def is_for_later(self) -> bool:
         """Whether nothing went wrong: the provider has had enough for now, and the work may go on later."""
         return self.code in _FOR_LATER
+
+    @property
+    def is_a_persons(self) -> bool:
+        """Whether only a person can mend it, so that not even a try on another day may do."""
+        return self.code in _A_PERSONS
 
     @property
     def left_alone_seconds(self) -> float:

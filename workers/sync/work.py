@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection
 
 from shared import alerts, logs, orders, queues
-from shared.clock import utc_now
+from shared.clock import after, utc_now
 from shared.db.engine import transaction
 from shared.upstream_work import Kind
 from workers import stopping
@@ -34,6 +34,8 @@ DOINGS: Final[Mapping[Kind, Callable[[Job], Done | GoOn]]] = {
     Kind.SYNC: sync,
     Kind.INQUIRY: inquire,
 }
+
+_DAILY: Final = (Kind.REGISTRATION, Kind.SYNC)
 
 _log = logs.get("upstream")
 
@@ -112,10 +114,18 @@ def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFai
         is_final=outcome.is_final,
         wait_seconds=outcome.wait_seconds,
         left_alone_seconds=outcome.left_alone_seconds,
+        final_again_at=_another_day(job, outcome, now=now),
     )
     if outcome.is_final or claim.tries + 1 >= len(claims.RETRY_SECONDS):
         _alert(connection, job, claim, outcome, due_at=due_at, now=now)
     return "failed"
+
+
+def _another_day(job: Job, failure: UpstreamFailed, *, now: datetime) -> datetime | None:
+    """When work that is done daily has its next day, though it failed for good today."""
+    if job.claim.kind not in _DAILY or failure.is_a_persons:
+        return None
+    return after(now, job.settings.reconcile_hours * 3600)
 
 
 def _tell_what_was_left_out(connection: Connection, job: Job, claim: Claim, done: Done, *, now: datetime) -> None:
@@ -140,12 +150,17 @@ def _tell_what_was_left_out(connection: Connection, job: Job, claim: Claim, done
 def _alert(
     connection: Connection, job: Job, claim: Claim, failure: UpstreamFailed, *, due_at: datetime | None, now: datetime
 ) -> None:
-    again = "It is tried again." if due_at else "It is not tried again until somebody mends it and asks."
+    if due_at is None:
+        again = "It is not tried again until somebody mends it and asks."
+    elif failure.is_final:
+        again = f"It is tried again in {(due_at - now).total_seconds() / 3600:.3g} hours, or when somebody asks."
+    else:
+        again = "It is tried again."
     alerts.raise_alert(
         connection,
         account_id=job.integration["account_id"],
         kind=f"{claim.kind}.failing",
-        severity="warning" if due_at else "error",
+        severity="error" if failure.is_final else "warning",
         subject_id=claim.integration_id,
         message=f"The {claim.kind} of {job.tenant} fails: {failure.message}. {again}",
         detail={"code": failure.code, "provider": job.source["provider"]},

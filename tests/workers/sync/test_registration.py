@@ -138,11 +138,49 @@ def test_what_no_other_try_would_change_is_not_tried_again_here(
     rig.shopify.fail(status)
     work = rig.do(Kind.REGISTRATION)
     assert (work["state"], work["error_code"]) == ("failed", code)
-    assert (work["due_at"] is None) == is_final
+    hours = (work["due_at"] - rig.now).total_seconds() / 3600
+    assert hours == (24 if is_final else 6)
     assert len(rig.shopify.answered) == 1
     alerts = rig.rows("SELECT * FROM alerts")
     assert [alert["kind"] for alert in alerts] == (["registration.failing"] if is_final else [])
     assert "shpat" not in str(alerts) + str(work)
+
+
+@pytest.mark.parametrize("kind", [Kind.REGISTRATION, Kind.SYNC])
+def test_what_is_done_daily_is_done_again_the_day_after_it_failed_for_good(rig: Rig, kind: Kind) -> None:
+    rig.ask(kind)
+    for days in range(1, 4):
+        rig.shopify.fail(404)
+        rig.run()
+        work = rig.standing(kind)
+        assert (work["state"], work["error_code"], work["tries"]) == ("failed", "not_accepted", days)
+        [alert] = rig.rows("SELECT * FROM alerts")  # one, however often it fails
+        assert (alert["kind"], alert["severity"]) == (f"{kind}.failing", "error")
+        assert "tried again in 24 hours" in alert["message"]
+        rig.forward(hours=24)
+    rig.run()
+    assert rig.standing(kind)["state"] == "done"
+    assert rig.rows("SELECT * FROM alerts WHERE resolved_at IS NULL") == []
+
+
+def test_what_is_dropped_after_a_check_that_failed_for_good_is_put_back(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    rig.forward(hours=25)
+    rig.shopify.fail(404)
+    rig.run()
+    rig.shop.subscriptions.clear()
+    rig.forward(hours=24)
+    rig.run()
+    assert there(rig)["PRODUCTS_UPDATE"] == ["http://127.0.0.1:61001/api/webhooks/shopify"]
+    assert topics(rig)["products/update"]["drops"] == 1
+
+
+def test_what_only_a_person_can_mend_waits_for_one(rig: Rig) -> None:
+    rig.execute("UPDATE integrations SET credentials = NULL")
+    work = rig.do(Kind.SYNC)
+    assert (work["state"], work["error_code"], work["due_at"]) == ("failed", "credentials_missing", None)
+    [alert] = rig.rows("SELECT * FROM alerts")
+    assert "until somebody mends it" in alert["message"]
 
 
 def test_short_trouble_is_sat_out(rig: Rig) -> None:

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import text
 
 from shared import alerts, connections, integrations
-from shared.clock import to_json
+from shared.clock import after, to_json
 from shared.db.engine import transaction
 from shared.ids import new_id
 from shared.shopify_grant import Grant, grant_of, read_grant
@@ -130,10 +130,13 @@ def test_a_token_that_the_shop_refuses_before_its_time_is_renewed_once(shop: Rig
     assert (shop.shop.renewals, shop.shopify.answered.count(401), is_current(shop)) == (1, 1, True)
 
 
-def test_a_shop_that_refuses_the_next_token_too_is_asked_no_more(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shop_that_refuses_the_next_token_too_is_asked_no_more_that_day(
+    shop: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shop.shop, "takes", lambda *_: False)
     failed = shop.do(Kind.SYNC)
-    assert (failed["state"], failed["error_code"], failed["due_at"]) == ("failed", "denied", None)
+    assert (failed["state"], failed["error_code"]) == ("failed", "denied")
+    assert failed["due_at"] == after(shop.now, 24 * 3600)
     assert (shop.shop.renewals, shop.shopify.answered) == (1, [401, 200, 401])
 
 
@@ -184,7 +187,7 @@ def test_a_wrong_client_secret_does_not_cost_the_refresh_token(shop: Rig) -> Non
     secret, shop.shopify.secret = shop.shopify.secret, "rotated"
     shop.forward(hours=2)
     failed = shop.do(Kind.SYNC)
-    assert (failed["error_code"], failed["due_at"]) == ("renewal_denied", None)
+    assert (failed["error_code"], failed["due_at"]) == ("renewal_denied", after(shop.now, 24 * 3600))
     assert "newest secret" in failed["error"]
     assert is_current(shop)
     shop.shopify.secret = secret

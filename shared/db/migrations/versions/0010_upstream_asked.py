@@ -17,6 +17,12 @@ ALTER TABLE upstream_work
     ADD COLUMN not_before timestamptz,              -- no sooner, whatever a message asks for; NULL: at any time
     ADD COLUMN left_alone_until timestamptz         -- no sooner, whoever asks: the provider has said so
 """
+# What had failed for good was never looked at again, though it is to be done daily.
+GIVEN_UP = """
+UPDATE upstream_work SET due_at = now()
+WHERE kind IN ('registration', 'sync') AND state = 'failed' AND due_at IS NULL
+  AND error_code NOT IN ('credentials_missing', 'refresh_refused', 'refresh_ended')
+"""
 
 
 def upgrade() -> None:
@@ -24,6 +30,7 @@ def upgrade() -> None:
     op.execute(COLUMNS)
     op.execute("UPDATE upstream_work SET progressed_at = started_at WHERE progress IS NOT NULL")
     op.execute("UPDATE upstream_work SET not_before = due_at WHERE state = 'failed' AND tries > 0")
+    op.execute(GIVEN_UP)
     op.execute("UPDATE upstream_work SET asked_for = due_at, due_at = NULL WHERE state = 'running'")
 
 
