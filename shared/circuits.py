@@ -1,5 +1,8 @@
 """Calls to a host that failed again and again are not made: whoever calls leaves a dead host alone together.
 
+Only what the host did counts. A request that cannot even be made, for its token has a line break, say, is its sender's
+trouble, and would keep everybody else from the host.
+
 Comes in: one call upstream, from a worker or from the console. Left behind: how often the host failed in a row, in
 Valkey, which ends by itself. A process that dies between the call and the count costs the count; a Valkey that is
 down costs the circuit, nothing else.
@@ -22,6 +25,8 @@ from shared.settings import Settings
 
 CIRCUIT_FAILURES: Final = 5
 CIRCUIT_SECONDS: Final = 60
+# It was not reached, took too long, or broke off.
+_FAILED: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 class CircuitOpen(CrossdockError):
@@ -61,7 +66,7 @@ def guarded_call(
             allow_http=settings.allow_http_destinations,
             networks=networks_of(settings.allowed_networks()),
         )
-    except requests.RequestException:
+    except _FAILED:
         _count(client, host, is_down=True)
         raise
     _count(client, host, is_down=reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.clock import parse_instant
+from shared.credentials import fit
 from shared.crypto import KeyRing
 from shared.db.tables import integrations, sources
 from shared.errors import Conflict, NotFound, SecretUndecipherable, Unacceptable
@@ -48,7 +49,7 @@ def create(
 
     Raises:
         NotFound: the account has no such source.
-        Unacceptable: the external id is malformed.
+        Unacceptable: the external id or the credentials are malformed.
         Conflict: the source has this shop already.
     """
     if not 0 < len(external_id.strip()) <= EXTERNAL_ID_MAX:
@@ -66,7 +67,7 @@ def create(
                 source_id=source_id,
                 external_id=external_id.strip(),
                 state="active",
-                credentials=_seal(ring, integration_id, credentials),
+                credentials=_seal(ring, integration_id, fit(credentials or {})),
                 detail=dict(detail or {}),
                 created_at=now,
                 updated_at=now,
@@ -124,7 +125,7 @@ def change(
 
     Raises:
         NotFound: there is none of this id in the account.
-        Unacceptable: the state is unknown, or there is nothing such to change.
+        Unacceptable: the state is unknown, the credentials are malformed, or there is nothing such to change.
     """
     _row(connection, integration_id, account_id=account_id, lock=True)
     if unknown := set(changes) - CHANGEABLE:
@@ -133,7 +134,7 @@ def change(
     if values.get("state", "active") not in STATES:
         raise Unacceptable("state_unknown", f"States are: {', '.join(STATES)}.")
     if "credentials" in values:
-        values["credentials"] = _seal(ring, integration_id, values["credentials"])
+        values["credentials"] = _seal(ring, integration_id, fit(values["credentials"] or {}))
     query = update(integrations).where(integrations.c.id == integration_id).values(**values, updated_at=now)
     return _shown(connection.execute(query.returning(integrations)).mappings().one(), ring)
 

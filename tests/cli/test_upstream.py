@@ -29,6 +29,17 @@ def test_the_listing_says_when_a_shop_has_to_be_connected_again(run: Run, told: 
     assert "hush" not in listed
 
 
+def test_keys_that_cannot_be_sent_are_refused_when_they_are_given(run: Run, told: Told, tmp_path: Path) -> None:
+    told("accounts", "create", "acme")
+    source = told("sources", "add", "manychat", "--secret", "s")
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"access_token": "4711:hush\\nhush"}')
+    refused = run("integrations", "add", source["id"], "4711", "--credentials", keys)
+    assert refused.exit_code != 0
+    assert "access_token has a line break" in refused.output
+    assert "hush" not in refused.output
+
+
 def test_what_would_never_be_done_is_refused(run: Run, told: Told) -> None:
     told("accounts", "create", "acme")
     source = told("sources", "add", "robaws", "--secret", "s")

@@ -48,6 +48,8 @@ _DENIED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SHUT: Final = (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.LOCKED)
 _FOR_LATER: Final = ("throttled", "too_many_requests")
 _OUR_WAITS: Final = ("account_shut", "circuit_open")
+# A header that requests, or one that http.client, will not write.
+_UNSENDABLE: Final = (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeEncodeError)
 _A_PERSONS: Final = frozenset({"credentials_missing", "credentials_malformed", "refresh_refused", "refresh_ended"})
 
 
@@ -191,6 +193,10 @@ class Upstream:
         except EgressRefused as error:
             passes = error.code == "host_unresolvable"
             raise UpstreamFailed(error.code, error.message, is_final=not passes, passes=passes) from error
+        except _UNSENDABLE:
+            words = "The credentials cannot be sent: they have a line break or a character that no header may carry"
+            # From nothing: what was raised quotes them.
+            raise UpstreamFailed("credentials_malformed", words, is_final=True) from None
         except requests.RequestException as error:
             words = f"{urlsplit(url).netloc} did not answer: {type(error).__name__}"
             raise UpstreamFailed("unreachable", words, passes=True) from error

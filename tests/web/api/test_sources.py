@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from shared import directory
+from shared import directory, integrations
 from shared.directory import Listing
 from shared.settings import Settings
 from tests.web.api.conftest import World
@@ -128,3 +128,20 @@ def test_what_a_source_may_not_be_is_refused(
     response = world.caller().post("/api/admin/sources", {"provider": "shopify", "path": "free", **fields})
     assert (response.status_code, response.json["error"]["code"]) == (status, code)
     assert list(known(world)) == ["taken"]
+
+
+def test_credentials_that_cannot_be_sent_are_refused_and_a_copys_blanks_are_taken_off(world: World) -> None:
+    source = world.source()["source"]
+    form = {"sourceId": source["id"], "externalId": "acme.myshopify.com"}
+    bad = {"credentials": {"access_token": "shpat_hush\n2"}}
+    refused = world.caller().post("/api/admin/integrations", form | bad)
+    assert (refused.status_code, refused.json["error"]["code"]) == (422, "credentials_malformed")
+    made = world.caller().post("/api/admin/integrations", form | {"credentials": {"access_token": "shpat_hush\n"}})
+    assert made.status_code == 201
+    path = f"/api/admin/integrations/{made.json['integration']['id']}"
+    changed = world.caller().patch(path, bad)
+    assert (changed.status_code, changed.json["error"]["code"]) == (422, "credentials_malformed")
+    ring = world.app.extensions[EXTENSION].ring
+    with world.engine.connect() as connection:
+        row = connection.execute(text("SELECT id, credentials FROM integrations")).one()
+    assert integrations.open_credentials(ring, row.id, row.credentials) == {"access_token": "shpat_hush"}

@@ -165,6 +165,20 @@ def test_a_host_that_failed_again_and_again_is_left_alone_by_all_and_asked_again
     ask(workers[2], api)
 
 
+@pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\u20ac"])
+def test_a_token_that_cannot_be_sent_is_its_owners_trouble_and_keeps_nobody_from_the_host(
+    workers: list[Upstream], api: Api, token: str
+):
+    for _ in range(CIRCUIT_FAILURES):
+        with pytest.raises(UpstreamFailed) as caught:
+            workers[0].call("test", "GET", api.url(), headers={"Authorization": f"Bearer {token}"})
+        failure = caught.value
+        assert (failure.code, failure.is_final, failure.is_a_persons) == ("credentials_malformed", True, True)
+        assert SECRET not in f"{failure} {failure.__cause__} {failure.message}"
+    assert api.asked == []
+    ask(workers[1], api)
+
+
 def test_every_try_is_logged_with_status_and_duration_and_never_the_token(workers: list[Upstream], api: Api):
     api.faults += [Fault(503), Fault(silent=True)]
     with structlog.testing.capture_logs() as logged:
