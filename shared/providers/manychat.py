@@ -14,6 +14,7 @@ in old bodies and texts in new ones.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shared.clock import to_json
 from shared.errors import PayloadUnexpected
 from shared.providers import agreed, reading
 from shared.providers.contract import (
@@ -62,6 +63,7 @@ _OPT_INS: Final[Mapping[str, str]] = {
     "optin_whatsapp": "whatsapp",
     "tt_optin": "tiktok",
 }
+_LAST: Final = ("last_interaction", "ig_last_interaction")  # on Messenger, on Instagram; kept as they are as well
 _MAPPED: Final = frozenset((*_TEXTS, *_OPT_INS, "id", "ig_id", "subscribed", "tags", "custom_fields"))
 
 
@@ -123,6 +125,8 @@ def fields(contact: Mapping[str, Any]) -> dict[str, JSON]:
         opt_ins["messenger"] = found["subscribed_at"] is not None and contact.get("status", "active") == "active"
     if opt_ins:
         found["opt_ins"] = opt_ins
+    if known := [at for name in _LAST if (at := reading.optional_instant(contact, name)) is not None]:
+        found["interactions"] = {"lastUpdated": to_json(max(known))}
     if "tags" in contact:
         found["tags"] = _tags(contact["tags"])
     if "custom_fields" in contact:

@@ -80,6 +80,24 @@ def test_custom_fields_come_as_an_object_or_as_the_apis_list():
         change(custom_fields={"size": {"nested": 1}})
 
 
+@pytest.mark.parametrize(
+    ("told", "last"),
+    [
+        ({"last_interaction": "2026-05-04T10:00:00Z"}, "2026-05-04T10:00:00.000Z"),
+        ({"last_interaction": None, "ig_last_interaction": "2026-05-04T12:00:00+02:00"}, "2026-05-04T10:00:00.000Z"),
+        (
+            {"last_interaction": "2026-05-04T11:00:00+02:00", "ig_last_interaction": "2026-05-04T09:00:01Z"},
+            "2026-05-04T09:00:01.000Z",
+        ),
+    ],
+)
+def test_the_last_interaction_is_the_latest_of_any_channel(told: dict[str, Any], last: str):
+    fields = change(**told).fields
+    assert fields["interactions"] == {"lastUpdated": last}
+    assert fields["attributes"] == told  # as ManyChat says it
+    assert "interactions" not in change(**dict.fromkeys(told)).fields  # never there is unknown to us
+
+
 def test_what_is_not_said_is_left_alone():
     assert set(change().fields) == {"manychat_id", "attributes"}
 

@@ -89,6 +89,7 @@ def test_a_message_that_tells_little_has_its_subscriber_read_once_for_all_of_the
     assert [tag["name"] for tag in user["tags"]] == ["vip"]
     assert user["custom_fields"] == {"favourite_tea": "Sencha"}
     assert user["opt_ins"]["whatsapp"] is True
+    assert user["interactions"] == {"lastUpdated": "2026-05-01T10:00:00.000Z"}
     assert user["stats"]["lastSynced"]
     assert told(chat).count("user.updated") == 2
     nobody = {"count": 0, "named": []}
