@@ -6,6 +6,7 @@ Nothing is left behind.
 import hashlib
 import socket
 import struct
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
@@ -107,6 +108,9 @@ class Script:
         self._text = text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         self._idle: deque[Any] = deque()
+        # The pool does not know of them, and would not close them. No `__del__`: of garbage that goes in a circle a
+        # socket may be told of its end before the script is, and complains that nobody closed it.
+        weakref.finalize(self, _close, self._idle)
 
     def run(self, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Call the script once; what it returns.
@@ -151,11 +155,6 @@ class Script:
             self._idle.append(connection)
         return [_unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
-    def __del__(self) -> None:
-        # The pool does not know of them, and would not close them.
-        for connection in self.__dict__.get("_idle", ()):
-            connection.disconnect()
-
     @staticmethod
     def _call(command: str, script: str, connection: Any, calls: Sequence[Call], answers: list[Any]) -> None:
         packed = connection.pack_commands((command, script, len(call.keys), *call.keys, *call.args) for call in calls)
@@ -166,6 +165,11 @@ class Script:
                 answers.append(connection.read_response())
             except redis.ResponseError as error:  # of this call alone: the connection goes on
                 answers.append(error)
+
+
+def _close(idle: deque[Any]) -> None:
+    for connection in idle:
+        connection.disconnect()
 
 
 def _unavailable(error: Exception) -> QueueUnavailable:

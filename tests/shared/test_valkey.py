@@ -1,5 +1,6 @@
 """A script over connections of its own."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -74,3 +75,13 @@ def test_many_calls_go_in_one_round_trip_and_each_has_its_own_answer(queue):
 def test_many_calls_without_valkey_are_each_the_queue_unavailable(tmp_path):
     script = valkey.Script(valkey.connect(f"unix://{tmp_path}/nobody.sock"), "return 1")
     assert [type(answer) for answer in script.run_all([valkey.Call([], [])] * 3)] == [QueueUnavailable] * 3
+
+
+def test_a_script_that_is_garbage_closes_its_connections_even_in_a_circle(redis_url):
+    for _ in range(20):  # which end of a circle is told first is up to the collector
+        script = valkey.Script(valkey.connect(redis_url), "return 1")
+        script.run(keys=[], args=[])
+        circle: list[object] = [script._idle[0]._sock, script]
+        circle.append(circle)
+        del script, circle
+        gc.collect()  # a socket that nobody closed is an error here
