@@ -16,10 +16,11 @@ from tests.doubles.shopify import Shop, Shopify
 from tests.doubles.shopify.order import PLACED
 from tests.doubles.test_robaws import Receiver
 
-CREATE = (
-    "mutation($topic: T!, $sub: S!) { webhookSubscriptionCreate(topic: $topic, webhookSubscription: $sub) "
-    "{ webhookSubscription { id } userErrors { message } } }"
-)
+CREATE = """mutation($topic: WebhookSubscriptionTopic!, $sub: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $sub) {
+    webhookSubscription { id } userErrors { message } }
+}"""
+PAGE = "pageInfo { hasNextPage endCursor }"
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_pages_end_and_hold_everything_once(shopify: Shopify, shop: Shop) -> Non
     shop.add_products(5)
     seen, after = [], None
     while True:
-        query = "query($after: String) { products(first: 2, after: $after) { nodes { id } } }"
+        query = f"query($after: String) {{ products(first: 2, after: $after) {{ nodes {{ id }} {PAGE} }} }}"
         page = ask(shopify, query, after=after).json()["data"]["products"]
         seen += [node["id"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"]
@@ -186,7 +187,8 @@ def test_an_order_is_the_same_in_both_apis_and_gives_no_more_away_than_it_has(sh
     assert (body["order_id"], body["line_items"]["removals"]) == (order.id, [{"id": line.id, "delta": 1}])
     with pytest.raises(ValueError, match="has no 2 pieces"):
         order.edit(less={line.id: 2}, at=PLACED)
-    query = "query($id: ID!) { order(id: $id) { lineItems(first: 1) { nodes { id } pageInfo { hasNextPage } } } }"
+    lines = "lineItems(first: 1) { nodes { id currentQuantity } }"
+    query = f"query($id: ID!) {{ order(id: $id) {{ totalPriceSet {{ shopMoney {{ amount }} }} {lines} }} }}"
     node = ask(shopify, query, id=f"gid://shopify/Order/{order.id}").json()["data"]["order"]
     [shown], [told] = node["lineItems"]["nodes"], order.snapshot()["line_items"]
     assert shown["currentQuantity"] == told["current_quantity"] == 1

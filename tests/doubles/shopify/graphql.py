@@ -1,202 +1,153 @@
-"""The double's GraphQL: enough of the language for one root field a document, its pages and its cost.
+"""The double's GraphQL: what each root field finds or does, and whether the app may ask for it."""
 
-What a document asks of a field is not checked, but that its braces close, that it names a root field there is, that no
-page has more than 250 and that it costs no more than Shopify lets one query cost.
-"""
-
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.doubles.shopify.shop import PRIVACY, SCOPE_OF, Shop
+from graphql import GraphQLNonNull
 
-MAX_PAGE = 250
-MAX_COST = 1000
-_ROOT = re.compile(r"^\s*(query|mutation)\s*(\w+)?\s*(\([^{]*\))?\s*\{\s*(\w+)", re.DOTALL)
-_FIRST = re.compile(r"first:\s*(\d+)")
-_NESTED = re.compile(r"(\w+)\s*\(([^()]*)\)\s*\{|\{|\}")
+from tests.doubles.shopify import language
+from tests.doubles.shopify.language import SCHEMA, Refused
+from tests.doubles.shopify.selection import Selection
+from tests.doubles.shopify.shop import Shop
+from tests.doubles.shopify.topics import ROOT_FIELDS, TOPICS, is_allowed
 
-
-class Refused(Exception):
-    """Raised for a document that GraphQL would not run; becomes `errors`."""
-
-    def __init__(self, message: str, code: str = "undefinedField") -> None:
-        super().__init__(message)
-        self.code = code
+Arguments = Mapping[str, Any]
 
 
-def cost_of(text: str) -> int:
-    """What the document costs at most: every page's size multiplies what is in it."""
-    total, stack = 0, [1]
-    for match in _NESTED.finditer(text):
-        if match[0] == "}":
-            if len(stack) == 1:
-                raise Refused("syntax error, unexpected }")
-            stack.pop()
-            continue
-        page = _FIRST.search(match[2] or "")
-        size = int(page[1]) if page else 1
-        if size > MAX_PAGE:
-            raise Refused(f"a page has at most {MAX_PAGE}")
-        stack.append(stack[-1] * size)
-        if page:
-            total += stack[-1]
-    if len(stack) != 1:
-        raise Refused("syntax error, unexpected end of file")
-    return total + 1
+def run(shop: Shop, selection: Selection) -> dict[str, Any]:
+    """The `data` of a document, and `errors` where the app has no access to a field.
+
+    Raises:
+        Refused: it asks for what cannot be.
+    """
+    operation = selection.document.operation
+    root = SCHEMA.get_root_type(operation.operation)
+    assert root is not None
+    data: dict[str, Any] | None = {}
+    errors = []
+    for key, nodes in selection.fields(root, [operation.selection_set]).items():
+        name = nodes[0].name.value
+        if name == "__typename":
+            value = root.name
+        elif (field := FIELDS.get(name)) is None:
+            raise Refused(f"The double has no {name}")
+        else:
+            shop.calls.append(name)
+            value = None
+            if (denied := _denied(shop, name)) is None:
+                value = selection.show(root, nodes, field(shop, selection.arguments(root, nodes[0])))
+            else:
+                errors.append(denied)
+                if isinstance(root.fields[name].type, GraphQLNonNull):
+                    data = None
+        if data is not None:
+            data[key] = value
+    return {"data": data, "errors": errors} if errors else {"data": data}
 
 
-def run(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """The `data` of a document."""
-    found = _ROOT.match(text)
-    field = FIELDS.get(found[4]) if found else None
-    if found is None or field is None:
-        raise Refused(f"Field '{found[4] if found else '?'}' doesn't exist")
-    shop.calls.append(found[4])
-    if found[4] in shop.denied:
-        raise Refused(f"Access denied for {found[4]} field.", "ACCESS_DENIED")
-    return {found[4]: field(shop, text, variables)}
+def _denied(shop: Shop, name: str) -> dict[str, Any] | None:
+    needed = ROOT_FIELDS.get(name, ())
+    if name not in shop.denied and is_allowed(needed, shop.scopes):
+        return None
+    required = f"`{needed[0]}` access scope." if needed else "another access scope."
+    words = f"Access denied for {name} field. Required access: {required}"
+    return language.error(words, "ACCESS_DENIED", (name,), requiredAccess=required)
 
 
-def _page(items: list[Any], text: str, cursor: str | None) -> dict[str, Any]:
-    size = int(found[1]) if (found := _FIRST.search(text)) else 10
-    begin = int(cursor) if cursor else 0
-    end = begin + size
-    more = end < len(items)
-    return {"nodes": items[begin:end], "pageInfo": {"hasNextPage": more, "endCursor": str(end) if more else None}}
+def _gid(arguments: Arguments) -> str:
+    found: str = arguments["id"]
+    if not found.startswith("gid://shopify/"):
+        raise Refused(f"Invalid global id '{found}'", "argumentLiteralsIncompatible")
+    return found
 
 
-def _inner(items: list[Any], text: str, name: str, cursor: str | None = None) -> dict[str, Any]:
-    found = re.search(rf"\b{name}\s*\(([^()]*)\)", text)
-    return _page(items, found[1] if found else "", cursor)
+def _by_id(items: list[dict[str, Any]], arguments: Arguments) -> dict[str, Any] | None:
+    wanted = _gid(arguments)
+    return next((one for one in items if one["id"] == wanted), None)
 
 
-def _shop(shop: Shop, _: str, __: dict[str, Any]) -> dict[str, Any]:
+def _shop(shop: Shop, _: Arguments) -> dict[str, Any]:
     return {"id": "gid://shopify/Shop/1", "myshopifyDomain": shop.domain, **shop.details}
 
 
-def _order(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any] | None:
-    for order in shop.orders:
-        node = order.node()
-        if node["id"] == variables["id"]:
-            return node | {"lineItems": _inner(node["lineItems"], text, "lineItems", variables.get("inner"))}
-    return None
+def _order(shop: Shop, arguments: Arguments) -> dict[str, Any] | None:
+    wanted = _gid(arguments)
+    return next((order.node() for order in shop.orders if f"gid://shopify/Order/{order.id}" == wanted), None)
 
 
-def _shown(product: dict[str, Any], text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: value for key, value in product.items() if key != "variants"}
-    return shown | {"metafields": _inner(product["metafields"], text, "metafields", variables.get("inner"))}
+def _variants(shop: Shop, _: Arguments) -> list[dict[str, Any]]:
+    return [one for product in shop.products for one in product["variants"]]
 
 
-def _products(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    page = _page(shop.products, text, variables.get("after"))
-    return page | {"nodes": [_shown(product, text, {}) for product in page["nodes"]]}
+def _inventory_item(shop: Shop, arguments: Arguments) -> dict[str, Any] | None:
+    return _by_id([one["inventoryItem"] for one in _variants(shop, {})], arguments)
 
 
-def _product(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any] | None:
-    for product in shop.products:
-        if product["id"] == variables["id"]:
-            return _shown(product, text, variables)
-    return None
-
-
-def _variant(variant: dict[str, Any], text: str, cursor: str | None = None) -> dict[str, Any]:
-    levels = _inner(variant["levels"], text, "inventoryLevels", cursor)
-    shown = {key: value for key, value in variant.items() if key != "levels"}
-    return shown | {
-        "inventoryItem": {"id": variant["id"].replace("ProductVariant", "InventoryItem"), "inventoryLevels": levels}
-    }
-
-
-def _variants(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    page = _page([one for product in shop.products for one in product["variants"]], text, variables.get("after"))
-    return page | {"nodes": [_variant(one, text) for one in page["nodes"]]}
-
-
-def _inventory_item(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any] | None:
-    for product in shop.products:
-        for variant in product["variants"]:
-            shown = _variant(variant, text, variables.get("inner"))
-            if shown["inventoryItem"]["id"] == variables["id"]:
-                item: dict[str, Any] = shown["inventoryItem"]
-                return item
-    return None
-
-
-def _collections(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    page = _page(shop.collections, text, variables.get("after"))
-    nodes = [one | {"products": _inner(one["products"], text, "products")} for one in page["nodes"]]
-    return page | {"nodes": nodes}
-
-
-def _collection(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any] | None:
-    for one in shop.collections:
-        if one["id"] == variables["id"]:
-            return dict(one) | {"products": _inner(one["products"], text, "products", variables.get("inner"))}
-    return None
-
-
-def _discounts(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    return _page(shop.discounts, text, variables.get("after"))
-
-
-def _subscriptions(shop: Shop, text: str, variables: dict[str, Any]) -> dict[str, Any]:
-    return _page(shop.subscriptions, text, variables.get("after"))
+def _subscriptions(shop: Shop, arguments: Arguments) -> list[dict[str, Any]]:
+    return [
+        one
+        for one in shop.subscriptions
+        if arguments.get("uri") in (None, one["uri"])
+        and arguments.get("format") in (None, one["format"])
+        and (arguments.get("topics") is None or one["topic"] in arguments["topics"])
+    ]
 
 
 def _wrong(message: str) -> dict[str, Any]:
     return {"webhookSubscription": None, "userErrors": [{"field": ["webhookSubscription"], "message": message}]}
 
 
-def _uri_problem(shop: Shop, uri: str) -> str | None:
+def _uri_problem(shop: Shop, uri: str | None) -> str | None:
+    if not uri:
+        return "Address can't be blank"
     if uri.startswith("https://") or (shop.allow_http and uri.startswith("http://")):
         return None
     return "Address protocol http:// is not supported"
 
 
-def _create(shop: Shop, _: str, variables: dict[str, Any]) -> dict[str, Any]:
-    topic, uri = variables["topic"], variables["sub"]["uri"]
-    if topic in PRIVACY or not re.fullmatch(r"[A-Z]+(_[A-Z]+)+", topic):
-        raise Refused(f"Variable $topic of type WebhookSubscriptionTopic! was provided invalid value {topic}")
+def _create(shop: Shop, arguments: Arguments) -> dict[str, Any]:
+    topic, given = arguments["topic"], dict(arguments["webhookSubscription"])
+    uri = given.pop("uri", None)
     if problem := _uri_problem(shop, uri):
         return _wrong(problem)
-    scope = SCOPE_OF.get(topic.partition("_")[0])
-    if topic in shop.refused_topics or (scope and shop.scopes and scope not in shop.scopes):
+    if topic in shop.refused_topics or not is_allowed(TOPICS[topic], shop.scopes):
         return _wrong(f"You do not have permission to create or update webhooks with {topic.lower()} topic.")
     taken = any(one["topic"] == topic and one["uri"] == uri for one in shop.subscriptions)
     if taken or topic in shop.taken_although_unlisted:
         return _wrong("Address for this topic has already been taken")
-    return {"webhookSubscription": shop.subscribe(topic, uri), "userErrors": []}
+    return {"webhookSubscription": shop.subscribe(topic, uri, **given), "userErrors": []}
 
 
-def _update(shop: Shop, _: str, variables: dict[str, Any]) -> dict[str, Any]:
-    if problem := _uri_problem(shop, variables["sub"]["uri"]):
+def _update(shop: Shop, arguments: Arguments) -> dict[str, Any]:
+    given = arguments["webhookSubscription"]
+    if "uri" in given and (problem := _uri_problem(shop, given["uri"])):
         return _wrong(problem)
-    for one in shop.subscriptions:
-        if one["id"] == variables["id"]:
-            one["uri"] = variables["sub"]["uri"]
-            return {"webhookSubscription": one, "userErrors": []}
-    return _wrong("Webhook subscription does not exist")
+    one = _by_id(shop.subscriptions, arguments)
+    if one is None:
+        return _wrong("Webhook subscription does not exist")
+    one.update(given)
+    return {"webhookSubscription": one, "userErrors": []}
 
 
-def _delete(shop: Shop, _: str, variables: dict[str, Any]) -> dict[str, Any]:
-    before = len(shop.subscriptions)
-    shop.subscriptions = [one for one in shop.subscriptions if one["id"] != variables["id"]]
-    if len(shop.subscriptions) == before:
+def _delete(shop: Shop, arguments: Arguments) -> dict[str, Any]:
+    one = _by_id(shop.subscriptions, arguments)
+    if one is None:
         return {"deletedWebhookSubscriptionId": None, "userErrors": [{"field": ["id"], "message": "does not exist"}]}
-    return {"deletedWebhookSubscriptionId": variables["id"], "userErrors": []}
+    shop.unsubscribe(one)
+    return {"deletedWebhookSubscriptionId": one["id"], "userErrors": []}
 
 
-FIELDS: dict[str, Callable[[Shop, str, dict[str, Any]], Any]] = {
+FIELDS: dict[str, Callable[[Shop, Arguments], Any]] = {
     "shop": _shop,
     "order": _order,
-    "products": _products,
-    "product": _product,
+    "products": lambda shop, _: shop.products,
+    "product": lambda shop, arguments: _by_id(shop.products, arguments),
     "productVariants": _variants,
     "inventoryItem": _inventory_item,
-    "collections": _collections,
-    "collection": _collection,
-    "discountNodes": _discounts,
+    "collections": lambda shop, _: shop.collections,
+    "collection": lambda shop, arguments: _by_id(shop.collections, arguments),
+    "discountNodes": lambda shop, _: shop.discounts,
+    "discountNode": lambda shop, arguments: _by_id(shop.discounts, arguments),
     "webhookSubscriptions": _subscriptions,
     "webhookSubscriptionCreate": _create,
     "webhookSubscriptionUpdate": _update,

@@ -16,7 +16,9 @@ from flask import Flask, Response, redirect, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from shared.clock import utc_now
-from tests.doubles.shopify import graphql
+from tests.doubles.shopify import graphql, language
+from tests.doubles.shopify.cost import MAX_COST, cost_of
+from tests.doubles.shopify.selection import Selection
 from tests.doubles.shopify.shop import Shop
 
 
@@ -142,20 +144,17 @@ class Shopify:
             return {"errors": "Unsupported Media Type"}, 415
         asked = json.loads(request.get_data())
         try:
-            cost = graphql.cost_of(asked["query"])
-            if cost > graphql.MAX_COST:
-                return self._errors("MAX_COST_EXCEEDED", f"Query cost is {cost}, which exceeds the limit")
+            document = language.read(asked["query"], asked.get("operationName"))
+            selection = Selection(document, language.variables_of(document, asked.get("variables") or {}))
+            cost = cost_of(selection)
+            if cost > MAX_COST:
+                return _errors("MAX_COST_EXCEEDED", f"Query cost is {cost}, which exceeds the limit")
             if not known.bucket.spend(cost):
                 known.throttled += 1
-                return self._errors("THROTTLED", "Throttled") | self._cost(known, cost, None)
-            return {"data": graphql.run(known, asked["query"], asked.get("variables") or {})} | self._cost(
-                known, cost, cost
-            )
-        except graphql.Refused as error:
-            return self._errors(error.code, str(error))
-
-    def _errors(self, code: str, message: str) -> dict[str, Any]:
-        return {"errors": [{"message": message, "extensions": {"code": code}}]}
+                return _errors("THROTTLED", "Throttled") | self._cost(known, cost, None)
+            return graphql.run(known, selection) | self._cost(known, cost, cost)
+        except language.Refused as refused:
+            return {"errors": refused.errors}
 
     def _cost(self, shop: Shop, requested: float, actual: float | None) -> dict[str, Any]:
         status = {
@@ -168,3 +167,7 @@ class Shopify:
                 "cost": {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
             }
         }
+
+
+def _errors(code: str, message: str) -> dict[str, Any]:
+    return {"errors": [language.error(message, code)]}

@@ -18,14 +18,7 @@ from tests.doubles.shopify.order import Order
 # Source: shopify.dev, offline access tokens, read 2026-11.
 TOKEN_SECONDS = 3600
 REFRESH_SECONDS = 90 * 86_400
-PRIVACY = ("CUSTOMERS_DATA_REQUEST", "CUSTOMERS_REDACT", "SHOP_REDACT")
-SCOPE_OF = {
-    "CUSTOMERS": "read_customers",
-    "ORDERS": "read_orders",
-    "PRODUCTS": "read_products",
-    "SHOP": None,
-    "APP": None,
-}
+API_VERSION = "2026-10"  # of the app, which its webhooks are written in
 
 
 @dataclass
@@ -120,51 +113,43 @@ class Shop:
         """The next id."""
         return next(self._numbers)
 
-    def subscribe(self, topic: str, uri: str) -> dict[str, Any]:
+    def subscribe(self, topic: str, uri: str, **given: Any) -> dict[str, Any]:
         """Register a webhook, as another client of the same app would."""
-        made = {"id": f"gid://shopify/WebhookSubscription/{self.number()}", "topic": topic, "uri": uri}
+        made = {
+            "id": f"gid://shopify/WebhookSubscription/{self.number()}",
+            "topic": topic,
+            "uri": uri,
+            "format": "JSON",
+            "filter": None,
+            "includeFields": [],
+            "metafieldNamespaces": [],
+            "apiVersion": {"handle": API_VERSION, "displayName": API_VERSION, "supported": True},
+            **given,
+        }
         self.subscriptions.append(made)
         return made
+
+    def unsubscribe(self, subscription: dict[str, Any]) -> None:
+        """Take a webhook away; nothing is owed to it any more."""
+        self.subscriptions = [one for one in self.subscriptions if one is not subscription]
 
     def add_products(self, count: int, *, variants: int = 1, levels: int = 1, metafields: int = 1) -> None:
         """Put products on sale, each with so many variants at so many places."""
         for _ in range(count):
             number = self.number()
-            self.products.append(
-                {
-                    "id": f"gid://shopify/Product/{number}",
-                    "title": f"Kettle № {number}",
-                    "handle": f"kettle-{number}",
-                    "status": "ACTIVE",
-                    "updatedAt": "2026-11-01T10:00:00Z",
-                    "metafields": [
-                        {
-                            "id": f"gid://shopify/Metafield/{number}{k}",
-                            "namespace": "care",
-                            "key": f"k{k}",
-                            "value": "1",
-                        }
-                        for k in range(metafields)
-                    ],
-                    "variants": [
-                        {
-                            "id": f"gid://shopify/ProductVariant/{number}{v:03}",
-                            "sku": f"K-{number}-{v}",
-                            "price": "19.90",
-                            "product": {"id": f"gid://shopify/Product/{number}"},
-                            "levels": [
-                                {
-                                    "id": f"gid://shopify/InventoryLevel/{number}{v:03}{place}",
-                                    "location": {"id": f"gid://shopify/Location/{place}"},
-                                    "quantities": [{"name": "available", "quantity": number % 7}],
-                                }
-                                for place in range(levels)
-                            ],
-                        }
-                        for v in range(variants)
-                    ],
-                }
-            )
+            product: dict[str, Any] = {
+                "id": f"gid://shopify/Product/{number}",
+                "title": f"Kettle № {number}",
+                "handle": f"kettle-{number}",
+                "status": "ACTIVE",
+                "updatedAt": "2026-11-01T10:00:00Z",
+                "metafields": [
+                    {"id": f"gid://shopify/Metafield/{number}{k}", "namespace": "care", "key": f"k{k}", "value": "1"}
+                    for k in range(metafields)
+                ],
+            }
+            product["variants"] = [_variant(product, number, v, levels) for v in range(variants)]
+            self.products.append(product)
 
     def order(self) -> Order:
         """A new order, as yet without lines."""
@@ -188,7 +173,7 @@ class Shop:
                 "X-Shopify-Topic": topic,
                 "X-Shopify-Shop-Domain": self.domain,
                 "X-Shopify-Webhook-Id": f"{self.domain}-{self.number()}",
-                "X-Shopify-API-Version": "2026-10",
+                "X-Shopify-API-Version": API_VERSION,
                 "X-Shopify-Triggered-At": "2026-11-01T10:00:00Z",
                 "X-Shopify-Hmac-Sha256": base64.b64encode(digest).decode(),
             }
@@ -198,3 +183,25 @@ class Shop:
             finally:
                 connection.close()
         return statuses
+
+
+def _variant(product: dict[str, Any], number: int, place: int, levels: int) -> dict[str, Any]:
+    own = f"{number}{place:03}"
+    return {
+        "id": f"gid://shopify/ProductVariant/{own}",
+        "sku": f"K-{number}-{place}",
+        "price": "19.90",
+        "product": product,
+        "inventoryItem": {
+            "id": f"gid://shopify/InventoryItem/{own}",
+            "tracked": True,
+            "inventoryLevels": [
+                {
+                    "id": f"gid://shopify/InventoryLevel/{own}{location}",
+                    "location": {"id": f"gid://shopify/Location/{location}"},
+                    "quantities": [{"name": "available", "quantity": number % 7}],
+                }
+                for location in range(levels)
+            ],
+        },
+    }

@@ -225,7 +225,7 @@ def test_a_product_that_no_record_can_hold_is_left_out_and_named_and_the_rest_is
 
 def test_a_level_without_a_place_and_a_variant_without_a_product_cost_themselves_only(rig: Rig) -> None:
     rig.shop.add_products(3)
-    rig.shop.products[0]["variants"][0]["levels"][0]["location"] = None
+    rig.shop.products[0]["variants"][0]["inventoryItem"]["inventoryLevels"][0]["location"] = None
     rig.shop.products[1]["variants"][0]["product"] = None
     standing = rig.do(Kind.SYNC)
     assert standing["state"] == "done", standing
