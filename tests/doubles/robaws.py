@@ -119,8 +119,11 @@ class Robaws(Served):
         return None
 
     def _list(self, query: Mapping[str, str]) -> Reply:
-        size = min(int(query.get("size", "20")), self.page_size)
-        start = int(query.get("page", "0")) * size
+        asked = query.get("size", "20"), query.get("page", "0")
+        if not all(number.isascii() and number.isdecimal() for number in asked):
+            return _error(400, "size and page are numbers")
+        size = min(int(asked[0]), self.page_size)
+        start = int(asked[1]) * size
         return Reply(200, {"items": [one.shown() for one in self.endpoints[start : start + size]]})
 
     def _make(self, headers: Mapping[str, str], body: bytes) -> Reply:

@@ -28,6 +28,12 @@ class Fault:
     method: str = ""  # only one with this method
 
 
+def taken(faults: deque[Fault], method: str, path: str) -> Fault | None:
+    """The next fault, if it is for such a request; it is used up."""
+    is_next = bool(faults) and faults[0].path in path and faults[0].method in ("", method)
+    return faults.popleft() if is_next else None
+
+
 @dataclass(frozen=True)
 class Asked:
     """One request as it came, and its answer."""
@@ -101,9 +107,7 @@ class Served:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        fault = None
-        if self.faults and self.faults[0].path in request.path and self.faults[0].method in ("", request.method):
-            fault = self.faults.popleft()
+        fault = taken(self.faults, request.method, request.path)
         reply = Reply(fault.status, headers=fault.headers) if fault else Reply()
         if fault is None or fault.after:
             done = self.answer(request.method, request.path, dict(request.query), headers, body)

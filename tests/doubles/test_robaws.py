@@ -144,3 +144,8 @@ def test_a_webhook_by_itself_is_signed_in_the_same_way() -> None:
     stamp, _, signature = webhook.headers["Robaws-Signature"].partition(",v1=")
     signed = stamp.removeprefix("t=").encode() + b"." + webhook.body
     assert signature == hmac.new(b"hush", signed, hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize("query", ["?page=x", "?page=-1", "?size=", "?size=²"])
+def test_a_page_that_is_no_number_is_refused(robaws: Robaws, query: str) -> None:
+    assert call(robaws, "GET", query).status_code == 400

@@ -237,3 +237,61 @@ def test_it_can_be_made_to_fail(shopify: Shopify) -> None:
     shopify.fail(429, Retry_After="7")
     response = ask(shopify, "{ shop { id } }")
     assert (response.status_code, response.headers["Retry-After"]) == (429, "7")
+
+
+def test_its_answer_can_be_lost_after_the_deed_and_never_come(shopify: Shopify, shop: Shop) -> None:
+    webhook = {"topic": "ORDERS_PAID", "sub": {"uri": "https://hooks.example.com"}}
+    shopify.faults.append(Fault(silent=True))
+    with pytest.raises(requests.ConnectionError):
+        ask(shopify, CREATE, **webhook)
+    assert shop.subscriptions == []
+    shopify.faults += [Fault(silent=True, after=True), Fault(502, after=True)]
+    with pytest.raises(requests.ConnectionError):
+        ask(shopify, CREATE, **webhook)
+    assert [one["topic"] for one in shop.subscriptions] == ["ORDERS_PAID"]
+    assert ask(shopify, CREATE, **webhook).status_code == 502
+    assert "taken" in ask(shopify, CREATE, **webhook).text
+
+
+def test_it_can_be_silent_for_as_long_as_it_is_there_and_only_where_it_shall_be(shopify: Shopify) -> None:
+    shopify.faults.append(Fault(slow=True, path="/oauth/"))
+    assert ask(shopify, "{ shop { id } }").status_code == 200
+    url = shopify.url.format(shop="acme.myshopify.com") + "/admin/oauth/access_token"
+    with pytest.raises(requests.ReadTimeout):
+        requests.post(url, json={}, timeout=(5, 0.1))
+    assert requests.post(url, json={}, timeout=5).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("version", "served"),
+    [
+        ("2026-10", "2026-10"),
+        ("2026-01", "2026-01"),
+        ("unstable", "unstable"),
+        ("2019-04", "2026-01"),
+        ("2019-05", None),
+        ("2031-01", None),
+        ("banana", None),
+    ],
+)
+def test_an_old_version_falls_forward_and_what_is_none_is_not_found(
+    shopify: Shopify, shop: Shop, version: str, served: str | None
+) -> None:
+    url = shopify.url.format(shop=shop.domain) + f"/admin/api/{version}/graphql.json"
+    headers = {"X-Shopify-Access-Token": "good"}
+    response = requests.post(url, json={"query": "{ shop { id } }"}, headers=headers, timeout=5)
+    assert response.status_code == (200 if served else 404)
+    assert response.headers.get("X-Shopify-API-Version") == served
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"query": 7}', b'{"query": "{ shop { id } }", "variables": [1]}', b"\xff"]
+)
+def test_a_body_that_is_no_request_is_refused(shopify: Shopify, shop: Shop, body: bytes) -> None:
+    base = shopify.url.format(shop=shop.domain)
+    headers = {"X-Shopify-Access-Token": "good", "Content-Type": "application/json"}
+    answer = requests.post(f"{base}/admin/api/2026-10/graphql.json", data=body, headers=headers, timeout=5)
+    assert (answer.status_code, list(answer.json())) == (400, ["errors"])
+    refused = requests.post(f"{base}/admin/oauth/access_token", data=body, headers=headers, timeout=5)
+    assert refused.status_code in (400, 401)
+    assert "error" in refused.json()

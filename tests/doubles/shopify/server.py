@@ -2,8 +2,8 @@
 
 import hashlib
 import hmac
-import json
 import secrets
+import socket
 import threading
 import time
 from collections import deque
@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, g, redirect, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from shared.clock import utc_now
+from tests.doubles.served import Fault, taken
 from tests.doubles.shopify import graphql, language
 from tests.doubles.shopify.cost import MAX_COST, cost_of
 from tests.doubles.shopify.selection import Selection
 from tests.doubles.shopify.shop import Shop
+from tests.doubles.shopify.versions import served_version
 
 
 class _Quiet(WSGIRequestHandler):
@@ -50,13 +52,14 @@ class Shopify:
         self.redirect_uris: set[str] = set()
         self.granted: tuple[str, ...] | None = None  # None: what was asked for
         self.shops: dict[str, Shop] = {}
-        self.failures: deque[tuple[int, dict[str, str]]] = deque()  # (status, headers) answered instead, in turn
+        self.faults: deque[Fault] = deque()  # of the token endpoint and the API
         self.answered: list[int] = []
         app = Flask("shopify-double")
         app.add_url_rule("/<shop>/admin/oauth/authorize", view_func=self._authorize)
         app.add_url_rule("/<shop>/admin/oauth/access_token", view_func=self._token, methods=["POST"])
         app.add_url_rule("/<shop>/admin/api/<version>/graphql.json", view_func=self._graphql, methods=["POST"])
         app.after_request(self._note)
+        self._is_over = threading.Event()
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -65,6 +68,7 @@ class Shopify:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
@@ -79,8 +83,9 @@ class Shopify:
         return self.shops.setdefault(domain, Shop(domain, self.secret, allow_http=self.allow_http))
 
     def fail(self, status: int, *, times: int = 1, **headers: str) -> None:
-        """Answer the next calls of the API with `status`."""
-        self.failures.extend([(status, {name.replace("_", "-"): value for name, value in headers.items()})] * times)
+        """Answer the next calls of the API with `status`; other trouble is put into `faults`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.faults.extend([Fault(status, named)] * times)
 
     def callback_query(self, domain: str, state: str, **more: str) -> dict[str, str]:
         """The query that the shop's owner comes back with, having agreed; signed by the documented recipe."""
@@ -98,6 +103,7 @@ class Shopify:
         return query | {"hmac": hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()}
 
     def _note(self, response: Response) -> Response:
+        response.headers.update(g.get("headers", {}))
         self.answered.append(response.status_code)
         return response
 
@@ -111,13 +117,31 @@ class Shopify:
         query = self.callback_query(shop, asked.get("state", ""))
         return redirect(f"{asked['redirect_uri']}?{urlencode(query)}")
 
+    def _faulty(self, answer: Callable[[], Any]) -> Any:
+        """What `answer` says, or the fault that stands in its place."""
+        fault = taken(self.faults, request.method, request.path)
+        if fault is None:
+            return answer()
+        if fault.after:
+            answer()
+        if fault.slow:
+            self._is_over.wait()
+        if fault.silent:
+            request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return Response("{}", fault.status, dict(fault.headers))
+
     def _token(self, shop: str) -> Any:
-        if self.failures:
-            status, headers = self.failures.popleft()
-            return Response("{}", status, headers)
+        return self._faulty(lambda: self._granted(shop))
+
+    def _graphql(self, shop: str, version: str) -> Any:
+        return self._faulty(lambda: self._run(shop, version))
+
+    def _granted(self, shop: str) -> Any:
         if request.mimetype != "application/json":
             return {"error": "invalid_request"}, 415
-        asked = request.get_json()
+        asked = request.get_json(silent=True)
+        if not isinstance(asked, dict):
+            return {"error": "invalid_request"}, 400
         known = self.shops.get(shop)
         if known is None or asked.get("client_id") != self.client_id or asked.get("client_secret") != self.secret:
             return {"error": "invalid_client"}, 401
@@ -130,11 +154,11 @@ class Shopify:
         known.code = None
         return known.grant(self.clock(), expiring=asked.get("expiring") == "1")
 
-    def _graphql(self, shop: str, version: str) -> Any:
-        del version
-        if self.failures:
-            status, headers = self.failures.popleft()
-            return Response("{}", status, headers)
+    def _run(self, shop: str, version: str) -> Any:
+        served = served_version(version)
+        if served is None:
+            return {"errors": "Not Found"}, 404
+        g.headers = {"X-Shopify-API-Version": served}
         known = self.shops.get(shop)
         if known is None or not known.takes(request.headers.get("X-Shopify-Access-Token"), self.clock()):
             return {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}, 401
@@ -142,7 +166,9 @@ class Shopify:
             return {"errors": "[API] Non-expiring access tokens are no longer accepted for the Admin API."}, 403
         if request.mimetype != "application/json":
             return {"errors": "Unsupported Media Type"}, 415
-        asked = json.loads(request.get_data())
+        asked = request.get_json(silent=True)
+        if not isinstance(asked, dict) or not _is_request(asked):
+            return {"errors": {"query": "Required parameter missing or invalid"}}, 400
         try:
             document = language.read(asked["query"], asked.get("operationName"))
             selection = Selection(document, language.variables_of(document, asked.get("variables") or {}))
@@ -171,3 +197,9 @@ class Shopify:
 
 def _errors(code: str, message: str) -> dict[str, Any]:
     return {"errors": [language.error(message, code)]}
+
+
+def _is_request(asked: dict[str, Any]) -> bool:
+    variables, name = asked.get("variables"), asked.get("operationName")
+    is_formed = isinstance(variables, dict | None) and isinstance(name, str | None)
+    return is_formed and isinstance(asked.get("query"), str)
