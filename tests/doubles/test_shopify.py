@@ -233,6 +233,37 @@ def test_a_webhook_goes_to_who_is_registered_for_its_topic_signed_over_its_body(
     )
 
 
+def test_what_is_not_accepted_is_tried_again_as_it_was_and_given_up_after_eight_retries(shop: Shop) -> None:
+    with Receiver() as receiver:
+        made = shop.subscribe("ORDERS_PAID", receiver.url("/hooks?a=b"))
+        receiver.faults += [Fault(500), Fault(silent=True)]
+        assert shop.tell("orders/paid", {"id": 1}) == [500]
+        made["uri"] = receiver.url("/moved")
+        assert [shop.post(), shop.post(), shop.owed] == [False, True, []]
+        assert {one.path for one in receiver.asked} == {"/hooks?a=b"}
+        names = ("x-shopify-webhook-id", "x-shopify-hmac-sha256")
+        assert len({(one.body, *(one.headers[name] for name in names)) for one in receiver.asked}) == 1
+        receiver.faults += [Fault(500, path="/moved") for _ in range(7)]
+        shop.tell("orders/paid", {"id": 2})
+        for _ in range(6):
+            assert not shop.post()
+        assert shop.tell("orders/paid", {"id": 3}) == [200]  # which is no failure in a row
+        receiver.faults += [Fault(302), Fault(500)]
+        assert [shop.post(), shop.post(), shop.owed] == [False, True, []]
+    assert shop.subscriptions == [made]
+
+
+def test_who_is_not_there_is_owed_and_whoever_fails_eight_times_in_a_row_is_dropped(shop: Shop) -> None:
+    kept = shop.subscribe("ORDERS_CREATE", "http://127.0.0.1:1/there")
+    dropped = shop.subscribe("ORDERS_PAID", "http://127.0.0.1:1/gone")  # where nobody ever listens
+    assert [shop.tell("orders/paid", {"id": number}) for number in range(2)] == [[0], [0]]
+    for _ in range(2):
+        assert not shop.post()
+    assert (shop.failed[dropped["id"]], len(shop.owed), shop.subscriptions) == (6, 2, [kept, dropped])
+    assert shop.post()
+    assert shop.subscriptions == [kept]
+
+
 def test_it_can_be_made_to_fail(shopify: Shopify) -> None:
     shopify.fail(429, Retry_After="7")
     response = ask(shopify, "{ shop { id } }")

@@ -1,19 +1,15 @@
 """One shop of the double: what it sells, who may read it, what it may spend, and whom it tells."""
 
-import base64
-import hashlib
-import hmac
-import http.client
 import itertools
-import json
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests.doubles.shopify.order import Order
+from tests.doubles.shopify.webhooks import FAILURES, Owed, webhook
 
 # Source: shopify.dev, offline access tokens, read 2026-11.
 TOKEN_SECONDS = 3600
@@ -60,6 +56,8 @@ class Shop:
     code: str | None = None
     bucket: Bucket = field(default_factory=Bucket)
     subscriptions: list[dict[str, Any]] = field(default_factory=list)
+    owed: list[Owed] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)  # how often in a row, by subscription
     products: list[dict[str, Any]] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=lambda: {"name": "Kettles & Co", "currencyCode": "EUR"})
@@ -132,6 +130,8 @@ class Shop:
     def unsubscribe(self, subscription: dict[str, Any]) -> None:
         """Take a webhook away; nothing is owed to it any more."""
         self.subscriptions = [one for one in self.subscriptions if one is not subscription]
+        self.owed = [one for one in self.owed if one.subscription is not subscription]
+        self.failed.pop(subscription["id"], None)
 
     def add_products(self, count: int, *, variants: int = 1, levels: int = 1, metafields: int = 1) -> None:
         """Put products on sale, each with so many variants at so many places."""
@@ -158,31 +158,42 @@ class Shop:
         return made
 
     def tell(self, topic: str, payload: dict[str, Any]) -> list[int]:
-        """Post a signed webhook to everyone registered for `topic` (`products/update`); the statuses answered."""
-        body = json.dumps(payload, ensure_ascii=False).encode()
-        digest = hmac.new(self.secret.encode(), body, hashlib.sha256).digest()
-        statuses = []
-        for subscription in self.subscriptions:
-            if subscription["topic"] != topic.replace("/", "_").upper():
-                continue
-            where = urlsplit(subscription["uri"])
-            kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
-            connection = kind(where.hostname or "", where.port, timeout=5)
-            headers = {
-                "Content-Type": "application/json",
-                "X-Shopify-Topic": topic,
-                "X-Shopify-Shop-Domain": self.domain,
-                "X-Shopify-Webhook-Id": f"{self.domain}-{self.number()}",
-                "X-Shopify-API-Version": API_VERSION,
-                "X-Shopify-Triggered-At": "2026-11-01T10:00:00Z",
-                "X-Shopify-Hmac-Sha256": base64.b64encode(digest).decode(),
-            }
-            try:
-                connection.request("POST", where.path, body, headers)
-                statuses.append(connection.getresponse().status)
-            finally:
-                connection.close()
-        return statuses
+        """Post a signed webhook to everyone registered for `topic` (`products/update`); the statuses, 0 for no answer.
+
+        What is not accepted is owed, and `post` tries it again.
+        """
+        wanted = topic.replace("/", "_").upper()
+        told = [
+            webhook(
+                one, topic, payload, shop=self.domain, secret=self.secret, webhook_id=f"{self.domain}-{self.number()}"
+            )
+            for one in self.subscriptions
+            if one["topic"] == wanted
+        ]
+        self.owed += told
+        for one in told:
+            self._post(one)
+        return [one.statuses[-1] for one in told]
+
+    def post(self) -> bool:
+        """Post what is owed, each once and in its order; whether nothing is owed any more."""
+        for one in list(self.owed):
+            if one in self.owed:  # else its subscription was deleted meanwhile
+                self._post(one)
+        return not self.owed
+
+    def _post(self, one: Owed) -> None:
+        """Post one; a subscription that has failed eight times in a row is deleted without a word."""
+        subscription_id = one.subscription["id"]
+        if one.post():
+            self.failed.pop(subscription_id, None)
+            self.owed.remove(one)
+            return
+        self.failed[subscription_id] += 1
+        if self.failed[subscription_id] >= FAILURES:
+            self.unsubscribe(one.subscription)
+        elif one.is_given_up:
+            self.owed.remove(one)
 
 
 def _variant(product: dict[str, Any], number: int, place: int, levels: int) -> dict[str, Any]:

@@ -67,6 +67,24 @@ def test_what_the_shop_dropped_is_put_back_and_an_alert_is_raised(rig: Rig) -> N
     ]
 
 
+def test_a_webhook_that_failed_eight_times_is_dropped_by_the_shop_put_back_by_the_daily_look_and_told_of(
+    rig: Rig,
+) -> None:
+    rig.do(Kind.REGISTRATION)
+    product = {"id": 1, "updated_at": "2026-11-01T10:00:00Z"}
+    assert rig.shop.tell("products/update", product) == [0]  # nobody listens at our address
+    for _ in range(6):
+        assert not rig.shop.post()
+    assert "PRODUCTS_UPDATE" in there(rig)
+    assert rig.shop.post()  # owed no more, since there is nobody left to owe it to
+    assert "PRODUCTS_UPDATE" not in there(rig)
+    rig.forward(hours=25)
+    rig.run()
+    assert there(rig)["PRODUCTS_UPDATE"] == ["http://127.0.0.1:61001/api/webhooks/shopify"]
+    [alert] = rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'")
+    assert (alert["severity"], alert["detail"]["topics"]) == ("warning", ["products/update"])
+
+
 def test_ours_at_an_old_address_are_mended_extra_ones_removed_and_others_left_alone(rig: Rig) -> None:
     rig.do(Kind.REGISTRATION)
     elsewhere = rig.shop.subscribe("ORDERS_CREATE", "https://elsewhere.example.com/hooks")
