@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.shopify import Shop, Shopify
+from tests.doubles.test_robaws import Receiver
 from tests.doubles.test_shopify import CREATE, ask, shop, shopify
 
 __all__ = ["shop", "shopify"]  # fixtures
@@ -106,16 +107,8 @@ def test_the_last_of_a_list_are_read_backwards(shopify: Shopify, shop: Shop) -> 
 
 
 def test_a_union_is_shown_as_what_it_is_and_costs_no_more_than_its_dearest_part(shopify: Shopify, shop: Shop) -> None:
-    shop.discounts.append(
-        {
-            "id": "gid://shopify/DiscountNode/1",
-            "discount": {
-                "__typename": "DiscountAutomaticBasic",
-                "title": "−10 %",
-                "customerGets": {"value": {"__typename": "DiscountPercentage", "percentage": 0.1}},
-            },
-        }
-    )
+    value = {"__typename": "DiscountPercentage", "percentage": 0.1}
+    shop.add_discount("DiscountAutomaticBasic", title="−10 %", customerGets={"value": value})
     query = """query { discountNodes(first: 50) { nodes { discount { __typename
       ... on DiscountCodeBasic { codes(first: 10) { nodes { code } } }
       ... on DiscountCodeBxgy { codes(first: 10) { nodes { code } } }
@@ -175,6 +168,46 @@ def test_a_topic_is_registered_by_whoever_has_its_scope(shopify: Shopify, shop: 
     shop.scopes = ("read_products",)
     answer = ask(shopify, CREATE, topic=topic, sub={"uri": "https://x.example"}).text
     assert ("permission" in answer) == (topic != "SHOP_UPDATE")
+
+
+@pytest.mark.parametrize(("field", "is_denied"), [("id", False), ("name", True)])
+def test_of_a_location_all_but_its_id_needs_its_own_scope(
+    shopify: Shopify, shop: Shop, field: str, *, is_denied: bool
+) -> None:
+    shop.add_products(1)
+    shop.scopes = ("read_products",)
+    levels = f"inventoryLevels(first: 5) {{ nodes {{ location {{ {field} }} }} }}"
+    query = f"query {{ productVariants(first: 5) {{ nodes {{ inventoryItem {{ {levels} }} }} }} }}"
+    assert ("ACCESS_DENIED" in ask(shopify, query).text) == is_denied
+    shop.scopes = ("read_products", "read_locations")
+    assert "errors" not in ask(shopify, query).json()
+    names = ask(shopify, "query { locations(first: 5) { nodes { name } } }").json()["data"]["locations"]["nodes"]
+    assert names == [{"name": "Warehouse 0"}]
+
+
+def test_a_registration_keeps_what_it_was_made_with_and_brings_no_more_than_that(shopify: Shopify, shop: Shop) -> None:
+    fields = "format filter includeFields apiVersion { handle }"
+    create = CREATE.replace("{ id }", f"{{ {fields} }}")
+    shop.allow_http = True
+    with Receiver() as receiver:
+        sub = {"uri": receiver.url("/here"), "includeFields": ["id", "name"], "filter": "id:1"}
+        answer = ask(shopify, create, topic="ORDERS_PAID", sub=sub).json()["data"]["webhookSubscriptionCreate"]
+        kept = {
+            "format": "JSON",
+            "filter": "id:1",
+            "includeFields": ["id", "name"],
+            "apiVersion": {"handle": "2026-10"},
+        }
+        assert answer["webhookSubscription"] == kept
+        assert shop.tell("orders/paid", {"id": 1, "name": "#1", "email": "zoe@lindenhof.example"}) == [200]
+    [posted] = receiver.asked
+    assert (posted.json, posted.headers["x-shopify-api-version"]) == ({"id": 1, "name": "#1"}, "2026-10")
+    update = f"""mutation($id: ID!, $sub: WebhookSubscriptionInput!) {{
+      webhookSubscriptionUpdate(id: $id, webhookSubscription: $sub) {{ webhookSubscription {{ {fields} }} }} }}"""
+    changed = {"filter": None, "format": "XML", "includeFields": None}
+    answer = ask(shopify, update, id=shop.subscriptions[0]["id"], sub=changed).json()["data"]
+    mended = kept | {"filter": None, "format": "XML", "includeFields": []}
+    assert answer["webhookSubscriptionUpdate"]["webhookSubscription"] == mended
 
 
 @pytest.mark.parametrize("sub", [{}, {"uri": ""}, {"format": "JSON"}])

@@ -54,6 +54,7 @@ class Selection:
 
     document: Document
     variables: VariableValues
+    closed: frozenset[str] = frozenset()  # the types of which the app may read no more than the id
 
     def fields(self, kind: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> dict[str, list[FieldNode]]:
         """What is selected of an object of this kind, by the name that it is answered under."""
@@ -84,13 +85,19 @@ class Selection:
     def cut(
         self, kind: GraphQLObjectType, source: Mapping[str, Any], sets: Iterable[SelectionSetNode]
     ) -> dict[str, Any]:
-        """The object, of which no more is shown than is selected."""
-        return {
-            key: kind.name
-            if (name := nodes[0].name.value) == "__typename"
-            else self.show(kind, nodes, source.get(name, _MISSING))
-            for key, nodes in self.fields(kind, sets).items()
-        }
+        """The object, of which no more is shown than is selected.
+
+        Raises:
+            Refused: the app may not read all of that.
+        """
+        found: dict[str, Any] = {}
+        for key, nodes in self.fields(kind, sets).items():
+            name = nodes[0].name.value
+            if kind.name in self.closed and name not in ("id", "__typename"):
+                raise Refused(f"Access denied for {name} field.", "ACCESS_DENIED", (name,))
+            is_kind = name == "__typename"
+            found[key] = kind.name if is_kind else self.show(kind, nodes, source.get(name, _MISSING))
+        return found
 
     def show(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode], value: Any) -> Any:
         """The value of one field of an object of this kind."""

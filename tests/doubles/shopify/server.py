@@ -171,18 +171,21 @@ class Shopify:
             return {"errors": {"query": "Required parameter missing or invalid"}}, 400
         try:
             document = language.read(asked["query"], asked.get("operationName"))
-            selection = Selection(document, language.variables_of(document, asked.get("variables") or {}))
+            variables = language.variables_of(document, asked.get("variables") or {})
+            selection = Selection(document, variables, graphql.closed(known))
             cost = cost_of(selection)
             if cost > MAX_COST:
                 return _errors("MAX_COST_EXCEEDED", f"Query cost is {cost}, which exceeds the limit")
             if not known.bucket.spend(cost):
                 known.throttled += 1
                 return _errors("THROTTLED", "Throttled") | self._cost(known, cost, None)
-            return graphql.run(known, selection) | self._cost(known, cost, cost)
+            return graphql.run(known, selection, version=served) | self._cost(known, cost, cost)
         except language.Refused as refused:
             return {"errors": refused.errors}
 
     def _cost(self, shop: Shop, requested: float, actual: float | None) -> dict[str, Any]:
+        if not shop.tells_cost:
+            return {}
         status = {
             "maximumAvailable": shop.bucket.maximum,
             "currentlyAvailable": int(shop.bucket.look()),

@@ -14,7 +14,7 @@ from tests.doubles.shopify.webhooks import FAILURES, Owed, webhook
 # Source: shopify.dev, offline access tokens, read 2026-11.
 TOKEN_SECONDS = 3600
 REFRESH_SECONDS = 90 * 86_400
-API_VERSION = "2026-10"  # of the app, which its webhooks are written in
+API_VERSION = "2026-10"
 
 
 @dataclass
@@ -63,11 +63,14 @@ class Shop:
     details: dict[str, Any] = field(default_factory=lambda: {"name": "Kettles & Co", "currencyCode": "EUR"})
     collections: list[dict[str, Any]] = field(default_factory=list)
     discounts: list[dict[str, Any]] = field(default_factory=list)
-    denied: set[str] = field(default_factory=set)  # root fields without their scope
+    denied: set[str] = field(default_factory=set)  # root fields without their scope; `locations`: their names too
     refused_topics: set[str] = field(default_factory=set)
+    webhook_version: str | None = None  # what the app's own settings have it be; None: that of the request
+    unmended: set[str] = field(default_factory=set)  # fields of a subscription that an update leaves as they are
     taken_although_unlisted: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)  # the root fields, in order
     throttled: int = 0
+    tells_cost: bool = True  # in `extensions.cost`, which a real shop leaves out now and then
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def grant(self, now: datetime, *, expiring: bool) -> dict[str, Any]:
@@ -111,8 +114,8 @@ class Shop:
         """The next id."""
         return next(self._numbers)
 
-    def subscribe(self, topic: str, uri: str, **given: Any) -> dict[str, Any]:
-        """Register a webhook, as another client of the same app would."""
+    def subscribe(self, topic: str, uri: str, *, version: str = API_VERSION, **given: Any) -> dict[str, Any]:
+        """Register a webhook, as another client of the same app would, who asks in `version`."""
         made = {
             "id": f"gid://shopify/WebhookSubscription/{self.number()}",
             "topic": topic,
@@ -121,7 +124,7 @@ class Shop:
             "filter": None,
             "includeFields": [],
             "metafieldNamespaces": [],
-            "apiVersion": {"handle": API_VERSION, "displayName": API_VERSION, "supported": True},
+            "apiVersion": {"handle": self.webhook_version or version},
             **given,
         }
         self.subscriptions.append(made)
@@ -150,6 +153,15 @@ class Shop:
             }
             product["variants"] = [_variant(product, number, v, levels) for v in range(variants)]
             self.products.append(product)
+
+    def add_discount(self, kind: str, *, codes: int = 0, **more: Any) -> dict[str, Any]:
+        """Give a discount of this type, with so many codes; those of automatic ones have no `codes` at all."""
+        number = self.number()
+        discount: dict[str, Any] = {"__typename": kind, "title": f"Discount № {number}", **more}
+        if kind.startswith("DiscountCode"):
+            discount["codes"] = [{"id": f"gid://shopify/DiscountRedeemCode/{k}", "code": f"C{k}"} for k in range(codes)]
+        self.discounts.append({"id": f"gid://shopify/DiscountNode/{number}", "discount": discount})
+        return discount
 
     def order(self) -> Order:
         """A new order, as yet without lines."""
@@ -202,6 +214,7 @@ def _variant(product: dict[str, Any], number: int, place: int, levels: int) -> d
         "id": f"gid://shopify/ProductVariant/{own}",
         "sku": f"K-{number}-{place}",
         "price": "19.90",
+        "availableForSale": True,
         "product": product,
         "inventoryItem": {
             "id": f"gid://shopify/InventoryItem/{own}",
@@ -209,7 +222,7 @@ def _variant(product: dict[str, Any], number: int, place: int, levels: int) -> d
             "inventoryLevels": [
                 {
                     "id": f"gid://shopify/InventoryLevel/{own}{location}",
-                    "location": {"id": f"gid://shopify/Location/{location}"},
+                    "location": {"id": f"gid://shopify/Location/{location}", "name": f"Warehouse {location}"},
                     "quantities": [{"name": "available", "quantity": number % 7}],
                 }
                 for location in range(levels)

@@ -63,6 +63,7 @@ ROOT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "product": ("read_products",),
     "productVariants": ("read_products",),
     "inventoryItem": _STOCK,
+    "locations": ("read_locations",),
     "collections": ("read_products",),
     "collection": ("read_products",),
     "discountNodes": ("read_discounts",),

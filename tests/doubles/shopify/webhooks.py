@@ -43,8 +43,9 @@ class Owed:
 def webhook(
     subscription: dict[str, Any], topic: str, payload: Mapping[str, Any], *, shop: str, secret: str, webhook_id: str
 ) -> Owed:
-    """The webhook, signed over its body."""
-    body = json.dumps(payload, ensure_ascii=False).encode()
+    """The webhook, with the fields that its subscription has, all unless it names some, and signed over its body."""
+    names = subscription["includeFields"] or payload
+    body = json.dumps({name: payload[name] for name in names if name in payload}, ensure_ascii=False).encode()
     digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
     headers = {
         "Content-Type": "application/json",
