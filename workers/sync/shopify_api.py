@@ -9,6 +9,7 @@ Source: shopify.dev, API limits and GraphQL Admin API status and error codes, re
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
+from random import Random, SystemRandom
 from typing import Any, Final
 
 import orjson
@@ -18,9 +19,11 @@ from shared.shopify_grant import HEADERS
 from shared.shopify_shop import api_url
 from workers.sync.job import Job
 from workers.sync.shopify_token import ShopToken
-from workers.sync.upstream import PATIENCE_SECONDS, UpstreamFailed
+from workers.sync.upstream import PATIENCE_SECONDS, TRYING_SECONDS, UpstreamFailed
 
-THROTTLED_TRIES: Final = 20
+# At least so long after each refusal, and at most twice, so that workers that were refused together do not come again
+# together. Source: shopify.dev, Shopify API limits, "backoff of 1 second", read 2026-11.
+THROTTLED_SECONDS: Final = 1.0
 # A query costs at most a shop's whole bucket, so this is more than the slowest plan needs to fill up again.
 _MOST_WAIT_SECONDS: Final = 60.0
 
@@ -28,10 +31,11 @@ _MOST_WAIT_SECONDS: Final = 60.0
 class ShopifyApi:
     """The API of one shop for the time of one job."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, *, rng: Random | None = None) -> None:
         self._upstream = job.upstream
         self._url = api_url(job.settings, job.tenant)
         self._token = ShopToken(job)
+        self._rng = rng or SystemRandom()
         self._is_token_doubted = False  # a shop has refused it, and it was renewed for that once
         self._costs: dict[str, float] = {}  # what each document cost the last time
         self._available = 0.0
@@ -46,8 +50,9 @@ class ShopifyApi:
                 the document, or what the call itself comes to.
         """
         body = orjson.dumps({"query": document, "variables": dict(variables or {})})
-        for _ in range(THROTTLED_TRIES):
-            self._wait_for(self._costs.get(what, 0.0))
+        waited = 0.0
+        while True:
+            waited += self._wait_for(self._costs.get(what, 0.0))
             reply = self._call(what, body)
             answer = _object(reply.body)
             self._note(what, answer)
@@ -59,7 +64,12 @@ class ShopifyApi:
                 raise UpstreamFailed("answer_malformed", "The shop's answer has no data")
             if not _is_throttled(errors):
                 raise _failure(errors)
-        raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=_MOST_WAIT_SECONDS)
+            # Whatever is known of the points: others spend them too, and this answer may not have named any.
+            pause = THROTTLED_SECONDS * (1 + self._rng.random())
+            waited += pause
+            if waited > TRYING_SECONDS:
+                raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=_MOST_WAIT_SECONDS)
+            self._upstream.sleep(pause)
 
     def _call(self, what: str, body: bytes) -> Reply:
         """The reply; a token that the shop refuses is renewed, once a job."""
@@ -76,23 +86,28 @@ class ShopifyApi:
         return self._upstream.call(f"shopify.{what}", "POST", self._url, headers=headers, body=body)
 
     def _note(self, what: str, answer: Mapping[str, Any]) -> None:
+        """Remember what the document cost and what is left; an answer that does not say changes nothing."""
         cost = (answer.get("extensions") or {}).get("cost") or {}
         status = cost.get("throttleStatus") or {}
+        if not status:
+            return
         self._costs[what] = float(cost.get("requestedQueryCost") or 0)
         self._available = float(status.get("currentlyAvailable") or 0)
         self._restore_rate = float(status.get("restoreRate") or 0)
         self._as_of = time.monotonic()
 
-    def _wait_for(self, points: float) -> None:
-        """Sit out until the bucket has so many points; a long wait is the caller's business."""
+    def _wait_for(self, points: float) -> float:
+        """Sit out until the bucket has so many points, and how long that was; a long wait is the caller's business."""
         if not self._restore_rate:
-            return
+            return 0.0
         available = self._available + (time.monotonic() - self._as_of) * self._restore_rate
         wait = min((points - available) / self._restore_rate, _MOST_WAIT_SECONDS)
         if wait > PATIENCE_SECONDS:
             raise UpstreamFailed("throttled", "The shop has no points left", wait_seconds=wait)
-        if wait > 0:
-            self._upstream.sleep(wait)
+        if wait <= 0:
+            return 0.0
+        self._upstream.sleep(wait)
+        return wait
 
 
 def _object(body: bytes) -> dict[str, Any]:
