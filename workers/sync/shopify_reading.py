@@ -121,15 +121,32 @@ def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> tuple[list[di
     A node whose list cannot be read stays as it came: whoever makes something of it tells.
 
     Raises:
-        UpstreamFailed: the shop could not be asked, or its answer has no page.
+        UpstreamFailed: the shop could not be asked, or its answer has no page. Nor has it one with a node that is none,
+            or that goes on without a cursor: what is passed over here would be told of as gone.
     """
     page: Any = api.run(f"sync.{stage.name}", stage.document, {"after": after}).get(stage.root)
     try:
-        listed = [node for node in page["nodes"] if isinstance(node, dict)]
-        cursor = page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else None
+        listed, cursor = page["nodes"], _next(page, after)
     except (KeyError, TypeError) as error:
         raise UpstreamFailed("answer_malformed", f"The shop's answer has no page of {stage.root}") from error
+    if not isinstance(listed, list) or not all(isinstance(node, dict) for node in listed):
+        raise UpstreamFailed("answer_malformed", f"The shop's page of {stage.root} has a node that is none")
     return [whole(api, stage.inner, node) if stage.inner else node for node in listed], cursor
+
+
+def _next(listed: Mapping[str, Any], after: str | None) -> str | None:
+    """The cursor behind this page of a list; `None` at its end.
+
+    Raises:
+        KeyError, TypeError: it cannot be told whether this is the end, or the cursor leads to the same page again.
+    """
+    page = listed["pageInfo"]
+    if page["hasNextPage"] is False:
+        return None
+    cursor = page["endCursor"]
+    if page["hasNextPage"] is not True or not isinstance(cursor, str) or cursor == after:
+        raise TypeError("there is more, and no cursor to it")
+    return cursor
 
 
 def whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:

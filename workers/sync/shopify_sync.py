@@ -8,16 +8,14 @@ pages, and the next goes on from the cursor behind them.
 import time
 from typing import Any, Final
 
-import orjson
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection
 
 from shared import documents, logs, orders
 from shared.clock import after, to_json
 from shared.db.engine import transaction
-from shared.db.upstream_tables import sync_pages
 from shared.providers.contract import Change
 from workers.inbound.learn import LeftOut
-from workers.sync import claims, document_store, left_out
+from workers.sync import claims, document_store, left_out, shopify_pages
 from workers.sync.claims import ClaimLost
 from workers.sync.job import Done, GoOn, Job
 from workers.sync.shopify_api import ShopifyApi
@@ -29,10 +27,6 @@ from workers.sync.upstream import UpstreamFailed
 
 _NOT_GRANTED: Final = "access_denied"
 _ORDER: Final = ("shop", *(stage.name for stage in STAGES), "records", "files")
-_PUT: Final = text("""
-INSERT INTO sync_pages (integration_id, stage, number, body) VALUES (:integration_id, :stage, :number, :body)
-ON CONFLICT (integration_id, stage, number) DO UPDATE SET body = excluded.body
-""")
 
 _log = logs.get("upstream")
 
@@ -48,6 +42,7 @@ def sync(job: Job) -> Done | GoOn:
     began = time.monotonic()
     run = _Run(job)
     try:
+        run.begin()
         while run.stage != "files":
             run.step()
             if job.is_over():
@@ -68,12 +63,17 @@ class _Run:
         self.job = job
         self.api = ShopifyApi(job)
         self.progress: dict[str, Any] = dict(job.claim.progress or {})
-        if not self.progress:
-            self.progress = {"stage": "shop", "number": 0, "after": None, "startedAt": to_json(job.now), "skipped": {}}
-            with transaction(job.context.engine) as connection:
-                connection.execute(delete(sync_pages).where(sync_pages.c.integration_id == job.claim.integration_id))
         self._read: Read | None = None
         self._changes: list[Change | LeftOut] | None = None
+
+    def begin(self) -> None:
+        """Have a beginning: where the slice before came to, or nothing read at all.
+
+        Raises:
+            ClaimLost: another worker reads the shop by now, and its pages are not ours to forget.
+        """
+        if "pages" not in self.progress:
+            self._begin_anew()
 
     @property
     def stage(self) -> str:
@@ -109,7 +109,7 @@ class _Run:
             claims.keep(connection, job.claim)
             for path, body in files:
                 documents.put(connection, account_id=job.integration["account_id"], path=path, body=body, now=job.now)
-            connection.execute(delete(sync_pages).where(sync_pages.c.integration_id == job.claim.integration_id))
+            shopify_pages.forget(connection, job.claim.integration_id)
         result = {
             **read.counts(),
             "skipped": self.progress["skipped"],
@@ -120,20 +120,34 @@ class _Run:
         }
         return Done(result, after(job.now, job.settings.reconcile_hours * 3600))
 
-    def _keep(self, nodes: list[Any], *, after_: str | None) -> None:
-        """Remember a page and that it was read, together."""
-        values = {
-            "integration_id": str(self.job.claim.integration_id),
-            "stage": self.stage,
-            "number": self.progress["number"],
-            "body": orjson.dumps(nodes).decode(),
+    def _begin_anew(self) -> None:
+        progress = {
+            "stage": _ORDER[0],
+            "number": 0,
+            "after": None,
+            "pages": {},
+            "startedAt": to_json(self.job.now),
+            "skipped": {},
         }
-        progress = {**self.progress, "number": self.progress["number"] + 1, "after": after_}
-        if after_ is None:
-            progress |= {"stage": _ORDER[_ORDER.index(self.stage) + 1], "number": 0}
         with transaction(self.job.context.engine) as connection:
             claims.keep(connection, self.job.claim)
-            connection.execute(_PUT, values)
+            shopify_pages.forget(connection, self.job.claim.integration_id)
+            self._advance(connection, progress)
+
+    def _keep(self, nodes: list[Any], *, after_: str | None) -> None:
+        """Remember a page and that it was read, together."""
+        stage, number = self.stage, int(self.progress["number"])
+        progress = {
+            **self.progress,
+            "number": number + 1,
+            "after": after_,
+            "pages": {**self.progress["pages"], stage: number + 1},
+        }
+        if after_ is None:
+            progress |= {"stage": _ORDER[_ORDER.index(stage) + 1], "number": 0}
+        with transaction(self.job.context.engine) as connection:
+            claims.keep(connection, self.job.claim)
+            shopify_pages.put(connection, self.job.claim.integration_id, stage, number, nodes)
             self._advance(connection, progress)
 
     def _learn(self) -> None:
@@ -161,17 +175,17 @@ class _Run:
             orders.wake_dispatch(job.settings, job.context.client)
 
     def _all(self) -> Read:
-        """Every page so far; read once a slice."""
+        """Every page so far; read once a slice.
+
+        Raises:
+            UpstreamFailed: `pages_missing`: not all of them are there any more, and the next try begins anew.
+        """
         if self._read is None:
-            read = Read()
-            query = (
-                select(sync_pages.c.stage, sync_pages.c.body)
-                .where(sync_pages.c.integration_id == self.job.claim.integration_id)
-                .order_by(sync_pages.c.stage, sync_pages.c.number)
-            )
             with transaction(self.job.context.engine) as connection:
-                for row in connection.execute(query):
-                    read.nodes.setdefault(row.stage, []).extend(orjson.loads(row.body))
+                read = shopify_pages.read(connection, self.job.claim.integration_id, self.progress["pages"])
+            if read is None:
+                self._begin_anew()
+                raise UpstreamFailed("pages_missing", "Pages that were read are gone, so the shop is read anew")
             self._read = read
         return self._read
 
