@@ -19,8 +19,9 @@ from shared.providers.contract import Change
 from workers.inbound.learn import Learned
 from workers.sync.job import Job
 from workers.sync.shopify_api import ShopifyApi
-from workers.sync.shopify_reading import Inner, whole
+from workers.sync.shopify_reading import whole
 from workers.sync.shopify_records import learn_batch, number_of
+from workers.sync.shopify_stages import Inner
 from workers.sync.upstream import UpstreamFailed
 
 _PAGE: Final = "pageInfo { hasNextPage endCursor }"
@@ -38,6 +39,7 @@ ORDER: Final = f"""query Order($id: ID!) {{
     lineItems(first: 50) {{ {_LINES} }} }}
 }}"""
 _MORE: Final = Inner(
+    (),
     (),
     "lineItems",
     "order",

@@ -1,122 +1,43 @@
-"""What is read of a shop, stage by stage: the documents, and how the parts of a node that do not fit are fetched.
+"""Reads a page of a stage, and then, one call at a time, the lists within its nodes that go on.
 
-Comes in: a stage and a cursor. Comes out: a page's nodes, whole, and the next cursor. Nothing is left behind.
-
-Each document costs less than the 1000 points that one query may cost.
-Source: shopify.dev, GraphQL Admin API, QueryRoot; Shopify API limits; read 2026-11.
+Comes in: a stage and a cursor, or where a list goes on. Comes out: a page's nodes and where their lists go on, or more
+of one list. Nothing is left behind, and each call is one question to the shop: whoever asks can stop after any.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shared import logs
 from workers.sync.shopify_api import ShopifyApi
+from workers.sync.shopify_stages import Inner, Stage
 from workers.sync.upstream import UpstreamFailed
+
+_MALFORMED: Final = (KeyError, TypeError)
 
 _log = logs.get("upstream")
 
-_PAGE: Final = "pageInfo { hasNextPage endCursor }"
-_METAFIELDS: Final = f"nodes {{ id namespace key type value }} {_PAGE}"
-_LEVELS: Final = (
-    f'nodes {{ id updatedAt location {{ id }} quantities(names: ["available"]) {{ name quantity }} }} {_PAGE}'
-)
-_MEMBERS: Final = f"nodes {{ id }} {_PAGE}"
-_DISCOUNT: Final = """__typename
-      ... on DiscountCodeBasic { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
-      ... on DiscountCodeBxgy { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
-      ... on DiscountCodeFreeShipping { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
-      ... on DiscountAutomaticBasic { title status startsAt endsAt summary }
-      ... on DiscountAutomaticBxgy { title status startsAt endsAt summary }"""
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Where a list within a node goes on."""
+
+    index: int  # the node's, in its page
+    owner: str  # the id of what is asked for
+    cursor: str
 
 
 @dataclass(frozen=True, slots=True)
-class Inner:
-    """A list within a node that may be longer than its first page."""
+class Page:
+    """Nodes, each with as much of its lists as came with it and without their paging."""
 
-    path: tuple[str, ...]  # from the node to what has the list
-    name: str
-    root: str  # the field that reads what has the list by its id
-    document: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One walk over all of something."""
-
-    name: str
-    root: str
-    document: str
-    inner: Inner | None = None
-    is_optional: bool = False  # without its scope the rest is read all the same
+    nodes: list[dict[str, Any]]
+    after: str | None  # the cursor of the next page
+    rest: list[More]
 
 
-STAGES: Final = (
-    Stage(
-        "products",
-        "products",
-        f"""query Products($after: String) {{
-  products(first: 50, after: $after, sortKey: ID) {{ {_PAGE}
-    nodes {{ id title handle status vendor productType tags publishedAt createdAt updatedAt descriptionHtml
-      options {{ id name position values }}
-      metafields(first: 10) {{ {_METAFIELDS} }} }} }}
-}}""",
-        Inner(
-            (),
-            "metafields",
-            "product",
-            f"""query Metafields($id: ID!, $inner: String) {{
-  product(id: $id) {{ metafields(first: 100, after: $inner) {{ {_METAFIELDS} }} }}
-}}""",
-        ),
-    ),
-    Stage(
-        "variants",
-        "productVariants",
-        f"""query Variants($after: String) {{
-  productVariants(first: 100, after: $after, sortKey: ID) {{ {_PAGE}
-    nodes {{ id title position sku barcode price compareAtPrice inventoryQuantity updatedAt product {{ id }}
-      inventoryItem {{ id tracked inventoryLevels(first: 5) {{ {_LEVELS} }} }} }} }}
-}}""",
-        Inner(
-            ("inventoryItem",),
-            "inventoryLevels",
-            "inventoryItem",
-            f"""query Levels($id: ID!, $inner: String) {{
-  inventoryItem(id: $id) {{ inventoryLevels(first: 100, after: $inner) {{ {_LEVELS} }} }}
-}}""",
-        ),
-    ),
-    Stage(
-        "collections",
-        "collections",
-        f"""query Collections($after: String) {{
-  collections(first: 20, after: $after, sortKey: ID) {{ {_PAGE}
-    nodes {{ id title handle updatedAt products(first: 25) {{ {_MEMBERS} }} }} }}
-}}""",
-        Inner(
-            (),
-            "products",
-            "collection",
-            f"""query Members($id: ID!, $inner: String) {{
-  collection(id: $id) {{ products(first: 250, after: $inner) {{ {_MEMBERS} }} }}
-}}""",
-        ),
-        is_optional=True,
-    ),
-    Stage(
-        "discounts",
-        "discountNodes",
-        f"""query Discounts($after: String) {{
-  discountNodes(first: 50, after: $after) {{ {_PAGE} nodes {{ id discount {{ {_DISCOUNT} }} }} }}
-}}""",
-        is_optional=True,
-    ),
-)
-
-
-def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
-    """The page's nodes, each with its lists whole and without their paging, and the cursor of the next page.
+def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> Page:
+    """A page of a stage.
 
     A node whose list cannot be read stays as it came: whoever makes something of it tells.
 
@@ -126,12 +47,89 @@ def read_page(api: ShopifyApi, stage: Stage, after: str | None) -> tuple[list[di
     """
     page: Any = api.run(f"sync.{stage.name}", stage.document, {"after": after}).get(stage.root)
     try:
-        listed, cursor = page["nodes"], _next(page, after)
-    except (KeyError, TypeError) as error:
+        nodes, cursor = page["nodes"], _next(page, after)
+    except _MALFORMED as error:
         raise UpstreamFailed("answer_malformed", f"The shop's answer has no page of {stage.root}") from error
-    if not isinstance(listed, list) or not all(isinstance(node, dict) for node in listed):
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
         raise UpstreamFailed("answer_malformed", f"The shop's page of {stage.root} has a node that is none")
-    return [whole(api, stage.inner, node) if stage.inner else node for node in listed], cursor
+    cut = [_cut(stage.inner, node, index) for index, node in enumerate(nodes)] if stage.inner else []
+    return Page(nodes, cursor, [more for more in cut if more])
+
+
+def read_more(api: ShopifyApi, inner: Inner, more: More) -> tuple[list[Any], More | None]:
+    """The next items of a list, and where it goes on after them; none, if what had the list is gone since.
+
+    Raises:
+        UpstreamFailed: the shop could not be asked, or its answer does not have the list.
+    """
+    try:
+        return _ask(api, inner, more)
+    except _MALFORMED as error:
+        raise UpstreamFailed("answer_malformed", f"The shop's answer has no {inner.name} of {inner.root}") from error
+
+
+def extend(inner: Inner, node: dict[str, Any], items: list[Any]) -> None:
+    """Put more items on the node's list."""
+    _at(node, inner.asked + inner.within)[inner.name].extend(items)
+
+
+def whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:
+    """The node with its list to the end, however many calls that takes; as it came where that cannot be read.
+
+    Raises:
+        UpstreamFailed: the shop could not be asked.
+    """
+    came = _at(node, inner.asked + inner.within)
+    listed = came.get(inner.name) if came else None
+    more = _cut(inner, node, 0)
+    try:
+        while more:
+            items, more = _ask(api, inner, more)
+            extend(inner, node, items)
+    except _MALFORMED:
+        _log.warning("shop.node_malformed", node=str(node.get("id")), part=inner.name)
+        _at(node, inner.asked + inner.within)[inner.name] = listed
+    return node
+
+
+def _cut(inner: Inner, node: dict[str, Any], index: int) -> More | None:
+    """Take the paging off the node's list; where the list goes on, if it does."""
+    asked = _at(node, inner.asked)
+    holder = _at(asked, inner.within)
+    if holder is None or inner.name not in holder:
+        return None
+    try:
+        items, cursor = list(holder[inner.name]["nodes"]), _next(holder[inner.name], None)
+        more = None if cursor is None else More(index, _id(asked), cursor)
+    except _MALFORMED:
+        _log.warning("shop.node_malformed", node=str(node.get("id")), part=inner.name)
+        return None
+    holder[inner.name] = items
+    return more
+
+
+def _ask(api: ShopifyApi, inner: Inner, more: More) -> tuple[list[Any], More | None]:
+    variables = {"id": more.owner, "inner": more.cursor}
+    found = api.run(f"sync.{inner.root}.{inner.name}", inner.document, variables)[inner.root]
+    if found is None:  # deleted since
+        return [], None
+    holder: Any = _at(found, inner.within)
+    listed = holder[inner.name]
+    cursor = _next(listed, more.cursor)
+    return list(listed["nodes"]), None if cursor is None else replace(more, cursor=cursor)
+
+
+def _at(node: Any, path: tuple[str, ...]) -> Any:
+    """What is there on the path; `None` where that is no object."""
+    for name in path:
+        node = node.get(name) if isinstance(node, dict) else None
+    return node if isinstance(node, dict) else None
+
+
+def _id(node: Any) -> str:
+    if not isinstance(node["id"], str):
+        raise TypeError("its id is no text")
+    return str(node["id"])
 
 
 def _next(listed: Mapping[str, Any], after: str | None) -> str | None:
@@ -147,34 +145,3 @@ def _next(listed: Mapping[str, Any], after: str | None) -> str | None:
     if page["hasNextPage"] is not True or not isinstance(cursor, str) or cursor == after:
         raise TypeError("there is more, and no cursor to it")
     return cursor
-
-
-def whole(api: ShopifyApi, inner: Inner, node: dict[str, Any]) -> dict[str, Any]:
-    """The node with the list of `inner` whole and without its paging; as it came where that cannot be read.
-
-    Raises:
-        UpstreamFailed: the shop could not be asked.
-    """
-    owner: Any = node
-    for name in inner.path:
-        owner = owner.get(name) if isinstance(owner, dict) else None
-    if not isinstance(owner, dict):
-        return node
-    try:
-        owner[inner.name] = _items(api, inner, owner)
-    except (KeyError, TypeError):
-        _log.warning("shop.node_malformed", node=str(node.get("id")), part=inner.name)
-    return node
-
-
-def _items(api: ShopifyApi, inner: Inner, owner: dict[str, Any]) -> list[Any]:
-    listed: Mapping[str, Any] = owner[inner.name]
-    items = list(listed["nodes"])
-    while listed["pageInfo"]["hasNextPage"]:
-        variables = {"id": owner["id"], "inner": listed["pageInfo"]["endCursor"]}
-        found = api.run(f"sync.{inner.root}.{inner.name}", inner.document, variables)[inner.root]
-        if found is None:  # deleted since
-            break
-        listed = found[inner.name]
-        items += listed["nodes"]
-    return items

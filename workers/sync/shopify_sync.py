@@ -1,11 +1,12 @@
 """Reads a shop whole, in slices: its data become two documents, and its products and stock our records.
 
-Comes in: a claim with how far it got. Left behind, page by page, each in a transaction with the progress: the pages;
-at the end the documents, the records with their events, and no pages. A worker that dies in the middle leaves whole
-pages, and the next goes on from the cursor behind them.
+Comes in: a claim with how far it got. Left behind, answer by answer, each in a transaction with the progress: pages; at
+the end the documents, the records with their events, and no pages. A worker that dies in the middle, or whose time is
+up, leaves what was answered, and the next goes on behind it, also in the middle of a list.
 """
 
 import time
+from dataclasses import asdict
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -20,13 +21,15 @@ from workers.sync.claims import ClaimLost
 from workers.sync.job import Done, GoOn, Job
 from workers.sync.shopify_api import ShopifyApi
 from workers.sync.shopify_files import Read, metadata_file, products_file
-from workers.sync.shopify_reading import STAGES, read_page
+from workers.sync.shopify_reading import More, Page, read_more, read_page
 from workers.sync.shopify_records import BATCH, changes_of, learn_batch, vanished
 from workers.sync.shopify_shop import learn_currency, read_shop
+from workers.sync.shopify_stages import STAGES, Stage
 from workers.sync.upstream import UpstreamFailed
 
 _NOT_GRANTED: Final = "access_denied"
 _ORDER: Final = ("shop", *(stage.name for stage in STAGES), "records", "files")
+_WRITTEN: Final = "written"
 
 _log = logs.get("upstream")
 
@@ -43,7 +46,7 @@ def sync(job: Job) -> Done | GoOn:
     run = _Run(job)
     try:
         run.begin()
-        while run.stage != "files":
+        while run.stage not in ("files", _WRITTEN):
             run.step()
             if job.is_over():
                 return GoOn(run.progress, job.now)
@@ -80,36 +83,46 @@ class _Run:
         return str(self.progress["stage"])
 
     def step(self) -> None:
-        """One page, or one batch of records."""
+        """One question to the shop, or one batch of records."""
         if self.stage == "shop":
             shop = read_shop(self.api)
-            self._keep([shop], after_=None)
+            self._keep_page(Page([shop], None, []))
             learn_currency(self.job, shop)
         elif self.stage == "records":
             self._learn()
         else:
             stage = next(one for one in STAGES if one.name == self.stage)
             try:
-                nodes, cursor = read_page(self.api, stage, self.progress["after"])
+                self._read_on(stage)
             except UpstreamFailed as failure:
                 if failure.code != _NOT_GRANTED or not stage.is_optional:
                     raise
                 self.progress["skipped"][stage.name] = failure.message
-                nodes, cursor = [], None
-            self._keep(nodes, after_=cursor)
+                self._keep_page(Page([], None, []))
+
+    def _read_on(self, stage: Stage) -> None:
+        """More of a list within the last page, or, once all of those are whole, the next page."""
+        rest = [More(**one) for one in self.progress["rest"]]
+        if not rest or stage.inner is None:
+            self._keep_page(read_page(self.api, stage, self.progress["after"]))
+            return
+        items, more = read_more(self.api, stage.inner, rest[0])
+        part = shopify_pages.part(self.progress["pages"][stage.name] - 1, rest[0].index, items)
+        rest = [more, *rest[1:]] if more else rest[1:]
+        self._keep(shopify_pages.parts_of(stage), part, rest=rest, after_=self.progress["after"])
 
     def finish(self) -> Done:
-        """The documents written, and nothing else left."""
+        """The documents written, and nothing else left but what there is to show."""
+        if self.stage == "files":
+            self._write()
+        return Done(self.progress["result"], after(self.job.now, self.job.settings.reconcile_hours * 3600))
+
+    def _write(self) -> None:
         job, read = self.job, self._all()
         files = (metadata_file(job, read), products_file(job, read, skipped=self.progress["skipped"]))
         # Outside of the transaction, and again if that fails: a file is written over itself.
         for path, body in files:
             document_store.write(job.upstream, path, body)
-        with transaction(job.context.engine) as connection:
-            claims.keep(connection, job.claim)
-            for path, body in files:
-                documents.put(connection, account_id=job.integration["account_id"], path=path, body=body, now=job.now)
-            shopify_pages.forget(connection, job.claim.integration_id)
         result = {
             **read.counts(),
             "skipped": self.progress["skipped"],
@@ -118,14 +131,21 @@ class _Run:
             "documents": [path for path, _ in files],
             "startedAt": self.progress["startedAt"],
         }
-        return Done(result, after(job.now, job.settings.reconcile_hours * 3600))
+        with transaction(job.context.engine) as connection:
+            claims.keep(connection, job.claim)
+            for path, body in files:
+                documents.put(connection, account_id=job.integration["account_id"], path=path, body=body, now=job.now)
+            shopify_pages.forget(connection, job.claim.integration_id)
+            # Without it, a worker that dies before the claim is settled leaves a sync whose pages seem to be lost.
+            self._advance(connection, {**self.progress, "stage": _WRITTEN, "result": result})
 
     def _begin_anew(self) -> None:
-        progress = {
+        progress: dict[str, Any] = {
             "stage": _ORDER[0],
-            "number": 0,
             "after": None,
-            "pages": {},
+            "rest": [],  # where the lists within the last page go on
+            "pages": {},  # how many there are of each stage
+            "number": 0,  # of changes that are learned
             "startedAt": to_json(self.job.now),
             "skipped": {},
         }
@@ -134,20 +154,23 @@ class _Run:
             shopify_pages.forget(connection, self.job.claim.integration_id)
             self._advance(connection, progress)
 
-    def _keep(self, nodes: list[Any], *, after_: str | None) -> None:
-        """Remember a page and that it was read, together."""
-        stage, number = self.stage, int(self.progress["number"])
-        progress = {
+    def _keep_page(self, page: Page) -> None:
+        self._keep(self.stage, page.nodes, rest=page.rest, after_=page.after)
+
+    def _keep(self, name: str, nodes: list[Any], *, rest: list[More], after_: str | None) -> None:
+        """Remember what was read and that it was, together."""
+        number = self.progress["pages"].get(name, 0)
+        progress: dict[str, Any] = {
             **self.progress,
-            "number": number + 1,
             "after": after_,
-            "pages": {**self.progress["pages"], stage: number + 1},
+            "rest": [asdict(one) for one in rest],
+            "pages": {**self.progress["pages"], name: number + 1},
         }
-        if after_ is None:
-            progress |= {"stage": _ORDER[_ORDER.index(stage) + 1], "number": 0}
+        if not rest and after_ is None:
+            progress["stage"] = _ORDER[_ORDER.index(self.stage) + 1]
         with transaction(self.job.context.engine) as connection:
             claims.keep(connection, self.job.claim)
-            shopify_pages.put(connection, self.job.claim.integration_id, stage, number, nodes)
+            shopify_pages.put(connection, self.job.claim.integration_id, name, number, nodes)
             self._advance(connection, progress)
 
     def _learn(self) -> None:
@@ -162,14 +185,14 @@ class _Run:
             if is_last:
                 batch = [*vanished(connection, job, self._all(), started_at=self.progress["startedAt"])]
             learned = learn_batch(connection, job, batch)
-            progress = {
+            progress: dict[str, Any] = {
                 **self.progress,
                 "number": done + BATCH,
                 "events": self.progress.get("events", 0) + learned.events,
                 "leftOut": left_out.added(self.progress.get("leftOut"), learned.left_out, job),
             }
             if is_last:
-                progress |= {"stage": "files", "number": 0}
+                progress["stage"] = "files"
             self._advance(connection, progress)
         if learned.deliveries:
             orders.wake_dispatch(job.settings, job.context.client)

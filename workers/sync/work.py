@@ -1,7 +1,8 @@
 """Does the upstream work that is due: `upstream.work`.
 
 Comes in: an order to look. Left behind: for each piece a result, or when it is tried again and why, and an alert when
-a person is needed. A worker that dies in the middle leaves a lease; when it ends another goes on.
+a person is needed. A worker that dies in the middle leaves a lease; when it ends another goes on. One that Celery stops
+for its soft time limit leaves a failed try.
 """
 
 import time
@@ -77,7 +78,10 @@ def _do(job: Job, clock: Callable[[], datetime]) -> str:
     except UpstreamFailed as failure:
         outcome = failure
     except SoftTimeLimitExceeded:
-        raise
+        # It counts as a try: left to its lease it would take as long again and again, and nobody would be told.
+        _log.warning("upstream.cut_short", kind=claim.kind.value, integration_id=str(claim.integration_id))
+        limit = job.settings.soft_time_limit_seconds
+        outcome = UpstreamFailed("out_of_time", f"It was not done within the {limit:g} seconds that one order may take")
     except Exception as error:  # noqa: BLE001  # an edge: what nobody expected of one must be told, and not hold up others
         _log.exception("upstream.raised", kind=claim.kind.value, integration_id=str(claim.integration_id))
         outcome = UpstreamFailed("unexpected", f"{type(error).__name__}, which nobody expected")
