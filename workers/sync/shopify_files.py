@@ -4,6 +4,7 @@ Pure; nothing is left behind.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,10 +61,14 @@ def metadata_file(job: Job, read: Read) -> tuple[str, str]:
 def products_file(job: Job, read: Read, *, skipped: dict[str, str]) -> tuple[str, str]:
     """The path and the text of `shop_products.json`; `skipped` are the stages that the shop did not let us read.
 
-    It holds every node as it was read, also one that no record of ours can hold.
+    It holds every node as it was read, also one that no record of ours can hold; the locations, by their names, where
+    there is stock.
     """
-    variants = read.variants_by_product()
-    products = [product | {"variants": variants.get(product.get("id", ""), [])} for product in read.of("products")]
+    variants, names = read.variants_by_product(), _location_names(read)
+    products = [
+        product | {"variants": [_placed(variant, names) for variant in variants.get(product.get("id", ""), [])]}
+        for product in read.of("products")
+    ]
     whole = {
         "shop": job.tenant,
         "syncedAt": to_json(job.now),
@@ -74,6 +79,25 @@ def products_file(job: Job, read: Read, *, skipped: dict[str, str]) -> tuple[str
         "discounts": read.of("discounts"),
     }
     return path_of(job, "shop_products.json"), _text(whole)
+
+
+def _location_names(read: Read) -> dict[str, Any]:
+    return {node["id"]: node.get("name") for node in read.of("locations") if isinstance(node.get("id"), str)}
+
+
+def _placed(variant: dict[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """The variant, with the name of each location that has one."""
+    levels = levels_of(variant)
+    if not levels:
+        return variant
+    item = variant["inventoryItem"] | {"inventoryLevels": [_named(level, names) for level in levels]}
+    return variant | {"inventoryItem": item}
+
+
+def _named(level: Any, names: Mapping[str, Any]) -> Any:
+    location = level.get("location") if isinstance(level, dict) else None
+    name = names.get(str(location.get("id"))) if isinstance(location, dict) else None
+    return level | {"location": {**location, "name": name}} if location and name is not None else level
 
 
 def _text(value: Any) -> str:

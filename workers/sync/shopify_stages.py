@@ -14,13 +14,35 @@ _METAFIELDS: Final = f"nodes {{ id namespace key type value }} {_PAGE}"
 _LEVELS: Final = (
     f'nodes {{ id updatedAt location {{ id }} quantities(names: ["available"]) {{ name quantity }} }} {_PAGE}'
 )
-_MEMBERS: Final = f"nodes {{ id }} {_PAGE}"
-_DISCOUNT: Final = """__typename
-      ... on DiscountCodeBasic { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
-      ... on DiscountCodeBxgy { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
-      ... on DiscountCodeFreeShipping { title status startsAt endsAt summary codes(first: 5) { nodes { code } } }
-      ... on DiscountAutomaticBasic { title status startsAt endsAt summary }
-      ... on DiscountAutomaticBxgy { title status startsAt endsAt summary }"""
+_MEMBERS: Final = f"nodes {{ id title }} {_PAGE}"
+_MONEY: Final = "{ amount currencyCode }"
+_AMOUNT: Final = f"""__typename ... on DiscountAmount {{ amount {_MONEY} appliesOnEachItem }}
+        ... on DiscountPercentage {{ percentage }}"""
+_GETS: Final = f"""customerGets {{ value {{ {_AMOUNT}
+        ... on DiscountOnQuantity {{ quantity {{ quantity }} effect {{ {_AMOUNT} }} }} }} }}"""
+_SHIPPING: Final = f"maximumShippingPrice {_MONEY}"
+_DATES: Final = "title status startsAt endsAt"
+
+
+def _codes(first: int, more: str = "") -> str:
+    return f"codes(first: {first}{more}) {{ nodes {{ code }} {_PAGE} }}"
+
+
+# All eight types, each with the fields that it has: an app's discount has no summary, and one on shipping no value.
+# Source: shopify.dev, GraphQL Admin API, Discount, DiscountCustomerGetsValue, DiscountEffect, read 2026-11.
+_DISCOUNT: Final = f"""__typename
+      ... on DiscountCodeBasic {{ {_DATES} summary {_codes(5)} {_GETS} }}
+      ... on DiscountCodeBxgy {{ {_DATES} summary {_codes(5)} {_GETS} }}
+      ... on DiscountCodeFreeShipping {{ {_DATES} summary {_codes(5)} {_SHIPPING} }}
+      ... on DiscountCodeApp {{ {_DATES} {_codes(5)} }}
+      ... on DiscountAutomaticBasic {{ {_DATES} summary {_GETS} }}
+      ... on DiscountAutomaticBxgy {{ {_DATES} summary {_GETS} }}
+      ... on DiscountAutomaticFreeShipping {{ {_DATES} summary {_SHIPPING} }}
+      ... on DiscountAutomaticApp {{ {_DATES} }}"""
+_MORE_CODES: Final = "\n".join(
+    f"      ... on DiscountCode{kind} {{ {_codes(100, ', after: $inner')} }}"
+    for kind in ("Basic", "Bxgy", "FreeShipping", "App")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +92,8 @@ STAGES: Final = (
         "productVariants",
         f"""query Variants($after: String) {{
   productVariants(first: 100, after: $after, sortKey: ID) {{ {_PAGE}
-    nodes {{ id title position sku barcode price compareAtPrice inventoryQuantity updatedAt product {{ id }}
+    nodes {{ id title position sku barcode price compareAtPrice availableForSale inventoryQuantity updatedAt
+      product {{ id }}
       inventoryItem {{ id tracked inventoryLevels(first: 5) {{ {_LEVELS} }} }} }} }}
 }}""",
         Inner(
@@ -82,6 +105,16 @@ STAGES: Final = (
   inventoryItem(id: $id) {{ inventoryLevels(first: 100, after: $inner) {{ {_LEVELS} }} }}
 }}""",
         ),
+    ),
+    # By themselves: of a location all but its id needs a scope of its own, without which there is stock all the same.
+    # Source: shopify.dev, changelog 2025-03-31, read 2026-11.
+    Stage(
+        "locations",
+        "locations",
+        f"""query Locations($after: String) {{
+  locations(first: 100, after: $after, includeInactive: true, includeLegacy: true) {{ {_PAGE} nodes {{ id name }} }}
+}}""",
+        is_optional=True,
     ),
     Stage(
         "collections",
@@ -105,8 +138,18 @@ STAGES: Final = (
         "discounts",
         "discountNodes",
         f"""query Discounts($after: String) {{
-  discountNodes(first: 50, after: $after) {{ {_PAGE} nodes {{ id discount {{ {_DISCOUNT} }} }} }}
+  discountNodes(first: 25, after: $after) {{ {_PAGE} nodes {{ id discount {{ {_DISCOUNT} }} }} }}
 }}""",
+        Inner(
+            (),
+            ("discount",),
+            "codes",
+            "discountNode",
+            f"""query Codes($id: ID!, $inner: String) {{
+  discountNode(id: $id) {{ discount {{
+{_MORE_CODES} }} }}
+}}""",
+        ),
         is_optional=True,
     ),
 )

@@ -50,7 +50,7 @@ def test_everything_of_a_shop_is_read_though_lists_within_lists_go_on(rig: Rig) 
             "products": [{"id": one["id"]} for one in rig.shop.products] * 10,
         }
     )
-    rig.shop.discounts.append({"id": "gid://shopify/DiscountNode/1", "discount": {"title": "−10 %"}})
+    rig.shop.add_discount("DiscountAutomaticBasic")
     standing = rig.do(Kind.SYNC)
     assert standing["state"] == "done", standing
     counted = {"products": 3, "variants": 6, "inventoryLevels": 42, "collections": 1, "discounts": 1}
