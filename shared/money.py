@@ -31,6 +31,7 @@ _BY_DECIMALS: Final = {
 }
 EXPONENTS: Final = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
 LARGEST: Final = 2**63 - 1  # what a bigint column holds
+EXACT_BELOW: Final = 2**53  # of minor units: from here on two amounts are the same float
 
 # What may be the name of a currency: ISO's have three letters, and what else shops count in (USDC) is named alike.
 _CODE = re.compile(r"[A-Z][A-Z0-9]{2,4}")
@@ -72,7 +73,10 @@ def to_minor(amount: str | int | float | Decimal, currency: str) -> int:  # noqa
         raise ValueError("no decimal number")  # noqa: TRY004  # one error for whatever is no amount
     if isinstance(amount, str):
         return _minor(amount.strip(), currency)
-    return _minor(f"{amount:f}" if isinstance(amount, Decimal) else repr(amount), currency)
+    minor = _minor(f"{amount:f}" if isinstance(amount, Decimal) else repr(amount), currency)
+    if isinstance(amount, float) and abs(minor) >= EXACT_BELOW:
+        raise ValueError("too large for a JSON number with decimals")
+    return minor
 
 
 @lru_cache(maxsize=4096)  # a shop has few prices, and says each of them with every order

@@ -19,7 +19,8 @@ from shared.crypto import KeyRing
 from shared.db.tables import sources
 from shared.errors import NotFound, PayloadUnexpected, Unacceptable
 from shared.items import read_items
-from shared.payload import clean_text, parse, scrub
+from shared.payload import clean_text
+from shared.providers import bodies
 from shared.providers.contract import Change, Evidence, Headers, Identity, Outcome, Problem, Provider, Request
 from shared.providers.registry import PROVIDERS
 from shared.record_changes import INTERACTION, RecordChange, RecordKey, record_change
@@ -106,10 +107,8 @@ def judge(provider: Provider, listing: directory.Listing, request: Request, *, n
     refusal = provider.verify(request, listing.source, Evidence(now))
     refused = None if refusal is None else {"code": refusal.code, "message": refusal.message}
     trial = Trial(genuine=refusal is None, refusal=refused, state=MessageState.FAILED)
-    payload, problem = parse(request.body)
+    payload, problem = bodies.read(provider, request, listing.source)
     try:
-        if problem is not None and provider.decode is not None:
-            payload = scrub(provider.decode(request, listing.source))
         identity = provider.identify(request, listing.source, payload)
     except PayloadUnexpected as error:
         return replace(trial, reason=clean_text(problem or str(error)))
@@ -123,6 +122,8 @@ def judge(provider: Provider, listing: directory.Listing, request: Request, *, n
     if not listing.takes(identity, provider):
         reason = clean_text(f"the source does not take {', '.join(identity.told)}")
         return replace(trial, state=MessageState.IGNORED, reason=reason)
+    if problem is not None:
+        return replace(trial, reason=clean_text(problem))
     try:
         outcome = provider.transform(identity, payload, listing.source)
         return _meaning(trial, outcome, _Checks(identity, listing, now))

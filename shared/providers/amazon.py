@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from shared.clock import to_json
 from shared.errors import PayloadUnexpected
+from shared.payload import parse
 from shared.providers import options, reading, selling_partner, sns
 from shared.providers.contract import (
     JSON,
@@ -131,16 +132,14 @@ def _confirmation(identity: Identity, body: Mapping[str, Any]) -> Outcome:
 
 
 def _inner(body: Mapping[str, Any]) -> JSON:
-    """What is in an SNS message, where the body is one; text that is no JSON is `None`."""
+    """What is in an SNS message, where the body is one; a plain text, as a person may publish it, is `None`."""
     if body.get("Type") != sns.NOTIFICATION or "Message" not in body:
         return body
     message = reading.optional_text(body, "Message") or ""
-    if "\\u0000" in message:
-        raise PayloadUnexpected("Message holds NUL characters")
-    try:
-        return orjson.loads(message)
-    except orjson.JSONDecodeError:
-        return None
+    value, problem = parse(message.encode("utf-8", "surrogatepass"), "Message")
+    if problem is not None and message.startswith("{"):  # "[ALARM] queue is long" is what a person publishes
+        raise PayloadUnexpected(problem)
+    return value
 
 
 def _key(*parts: str) -> bytes:

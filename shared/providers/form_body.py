@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-import orjson
-
+from shared.errors import PayloadUnexpected
+from shared.payload import parse
 from shared.providers.contract import JSON, Refusal, Request
+from shared.strict_json import shown, unstorable
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 FIELDS_MAX = 1_000
@@ -77,14 +78,24 @@ def signed(request: Request) -> bytes | Refusal:
 def as_json(request: Request) -> JSON:
     """A form as an object: a text a field, a list where it has several; `None` when it is no form.
 
-    A form whose one field is named `payload` stands for the JSON in it, as GitHub and Slack send it.
+    A field that stands twice is nothing ambiguous, for a form has lists in no other way: every value is kept. A form
+    whose one field is named `payload` stands for the JSON in it, as GitHub and Slack send it.
+
+    Raises:
+        PayloadUnexpected: it is a form, and what it says cannot be kept or read.
     """
-    found = fields(request.body) if is_form(request) else None
+    # Some clients call a form whatever they post; no form's serialiser leaves these as they are.
+    found = None if request.body.lstrip()[:1] in (b"{", b"[") or not is_form(request) else fields(request.body)
     if not found:
         return None
-    if set(found) == {"payload"} and len(found["payload"]) == 1:
-        try:
-            return orjson.loads(found["payload"][0])
-        except orjson.JSONDecodeError:
-            return None
+    for name, values in found.items():
+        if flaw := next(filter(None, map(unstorable, (name, *values))), None):
+            raise PayloadUnexpected(f"the form holds {flaw} at {shown(name)}")
+    if set(found) == {"payload"}:
+        if len(found["payload"]) > 1:
+            raise PayloadUnexpected('the form has several fields "payload", and each is a message of its own')
+        value, problem = parse(found["payload"][0].encode(), "the form's payload")
+        if problem is not None:
+            raise PayloadUnexpected(problem)
+        return value
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}

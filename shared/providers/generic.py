@@ -18,6 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from shared import signatures
 from shared.errors import PayloadUnexpected
+from shared.payload import parse
 from shared.providers import (
     batches,
     expressions,
@@ -246,10 +247,7 @@ def reply(request: Request, source: Source, message_id: str) -> Reply | None:
     del message_id
     if source.settings.get("preset") != "slack" or b"url_verification" not in request.body:
         return None
-    try:
-        body = orjson.loads(request.body)
-    except orjson.JSONDecodeError:
-        return None
+    body, _ = parse(request.body)
     if (
         not isinstance(body, dict)
         or body.get("type") != "url_verification"

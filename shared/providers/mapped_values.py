@@ -96,13 +96,15 @@ def _text(name: str, value: Any, _: str | None) -> str | None:
         return None
     if isinstance(value, bool | dict | list):
         raise PayloadUnexpected(f"{name} is neither a text nor a number")
+    if reading.is_rounded(value):
+        raise PayloadUnexpected(f"{name} is a number too large to be told exactly")
     return str(value).strip() or None
 
 
 def _whole(name: str, value: Any, _: str | None) -> int | None:
     if isinstance(value, str) and (text := value.strip()).removeprefix("-").isdigit() and text.isascii():
         value = int(text[:20])  # what has more digits is too big for any of our columns, cut or not
-    if isinstance(value, float) and isfinite(value) and value.is_integer():
+    if isinstance(value, float) and not reading.is_rounded(value) and value.is_integer():
         value = int(value)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise PayloadUnexpected(f"{name} is no whole number")

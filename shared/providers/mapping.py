@@ -80,10 +80,10 @@ def text_at(payload: JSON, path: str) -> str | None:
 
 
 def as_text(value: Any) -> str | None:
-    """A text or a number, as text; `None` when it is neither, or blank."""
+    """A text or a number, as text; `None` when it is neither, or blank, or a number that has lost digits."""
     if isinstance(value, str):
         return value.strip() or None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and not reading.is_rounded(value):
         return str(value)
     return None
 

@@ -188,6 +188,11 @@ def number_of(name: str, value: int) -> int | str:
     return str(value) if name == "id" or name.endswith("_id") or abs(value) > SAFE_INTEGER else value
 
 
+def is_rounded(value: int | float) -> bool:  # noqa: PYI041  # says that floats are meant
+    """Whether a number may be another one than was written: with a fraction or an exponent, and past 2^53."""
+    return isinstance(value, float) and abs(value) >= SAFE_INTEGER
+
+
 def deeper(depth: int) -> int:
     """One level deeper.
 

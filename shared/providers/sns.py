@@ -14,13 +14,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-import orjson
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from shared import signatures
+from shared.payload import parse
 from shared.providers.contract import Evidence, Refusal
 
 Version = Literal["1", "2"]
@@ -65,10 +65,11 @@ def read(body: bytes) -> Envelope | Refusal:
     """The envelope in a body, or why there is none."""
     if not body:
         return Refusal("body_empty", "The body is empty.")
-    try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return Refusal("signature_malformed", "The body is not an SNS message.")
+    # Of a field that stands twice, somebody may have signed the other one. A NUL is signed like any character, and
+    # refused it would be lost, since SNS does not send again: the drain says what is wrong with it.
+    given, problem = parse(body, "The body", with_nul=True)
+    if problem is not None:
+        return Refusal("signature_malformed", f"{problem}.")
     if not isinstance(given, dict) or given.get("Type") not in tuple(_SIGNED):
         return Refusal("signature_malformed", "The body is not an SNS message.")
     if given.get("Signature") is None:

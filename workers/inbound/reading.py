@@ -15,7 +15,8 @@ from shared import logs
 from shared.directory import Listing
 from shared.errors import PayloadUnexpected
 from shared.items import read_items
-from shared.payload import clean_text, parse, scrub
+from shared.payload import clean_text
+from shared.providers import bodies
 from shared.providers.contract import Change, Identity, Outcome, Problem, Provider, Request
 from shared.record_changes import RecordChange, record_change
 from shared.states import MessageState
@@ -65,7 +66,7 @@ class Reading:
     is_forgotten: bool = False  # about somebody who was erased: its body and headers are not kept
     events_count: int = 0
     payload: Any = None  # until it is understood, where its provider identifies by it
-    not_json: str | None = None  # why the body could not be read, where it is not JSON and nothing else reads it
+    unread: str | None = None  # why the body could not be read: no JSON, or none that says one thing only
     identity: Identity | None = None
 
     def settle(self, state: MessageState, code: str | None = None, reason: str | None = None) -> None:
@@ -105,17 +106,11 @@ def identify(inbound: Inbound, listing: Listing | None, providers: Mapping[str, 
 
 def _identify(reading: Reading, provider: Provider, listing: Listing) -> None:
     request = reading.inbound.request
-    problem = None
-    if provider.identifies_by_body:
-        reading.payload, problem = parse(request.body)
     try:
-        if problem is not None and provider.decode is not None:
-            reading.payload = scrub(provider.decode(request, listing.source))
-        else:
-            reading.not_json = problem
+        if provider.identifies_by_body:
+            reading.payload, reading.unread = bodies.read(provider, request, listing.source)
         identity = provider.identify(request, listing.source, reading.payload)
     except PayloadUnexpected as error:
-        reading.not_json = problem
         _misread(reading, error)
         return
     except Exception as error:  # noqa: BLE001  # an edge: one provider's mistake must not stop the others' messages
@@ -141,9 +136,12 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
     # Let go of once it is understood: what a whole batch holds until it is committed is too much for any cache of the
     # processor. For the same reason it is read only now, where nothing needed it before.
     payload, reading.payload = reading.payload, None
-    if not provider.identifies_by_body:
-        payload, reading.not_json = parse(reading.inbound.request.body)
     try:
+        if not provider.identifies_by_body:
+            payload, reading.unread = bodies.read(provider, reading.inbound.request, listing.source)
+        if reading.unread is not None:  # whatever its headers say it is, and though nothing may be asked of it
+            reading.fail("payload_not_json", reading.unread)
+            return
         outcome = provider.transform(identity, payload, listing.source)
         if outcome.ignored is not None:
             reading.settle(MessageState.IGNORED, "nothing_to_us", outcome.ignored)
@@ -158,10 +156,10 @@ def transform(reading: Reading, providers: Mapping[str, Provider]) -> None:
 
 def _misread(reading: Reading, error: PayloadUnexpected) -> None:
     """Fail the message for what is wrong with its body first: what is no JSON lacks every field as well."""
-    if reading.not_json is None:
+    if reading.unread is None:
         reading.fail("payload_unexpected", str(error))
     else:
-        reading.fail("payload_not_json", reading.not_json)
+        reading.fail("payload_not_json", reading.unread)
 
 
 def _mean(reading: Reading, outcome: Outcome, wanted: frozenset[str] | None) -> None:

@@ -1,5 +1,6 @@
 """What is particular to Amazon: SNS's envelope, and the Selling Partner API's notifications in it."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,8 +41,12 @@ def signed(fields: dict[str, Any], **more: Any) -> bytes:
     return orjson.dumps(sns.sign(given | times | fields, doubles.private_key(SECRET), "2") | more)
 
 
+def judged(body: bytes) -> Refusal | None:
+    return ACT.verify(Request("POST", "/", Headers(), body))
+
+
 def refused(body: bytes) -> str | None:
-    refusal = ACT.verify(Request("POST", "/", Headers(), body))
+    refusal = judged(body)
     return refusal.code if refusal else None
 
 
@@ -128,16 +133,45 @@ def test_another_notification_is_ignored_by_name():
     assert outcome.ignored
 
 
-@pytest.mark.parametrize("message", ["a plain text", "[1]", '{"hello": 1}', "{", '"\\ud800"'])
+@pytest.mark.parametrize(
+    "message", ["a plain text", "[ALARM] a queue is long", "[1]", '{"hello": 1}', '"\\ud800"', "NaN"]
+)
 def test_an_sns_message_that_is_no_notification_is_ignored(message):
     identity, outcome = bare({"Type": "Notification", "MessageId": "m", "Message": message})
     assert (identity.topic, identity.delivery_id) == ("Notification", "m")
     assert outcome.ignored
 
 
-def test_nul_inside_the_inner_json_is_unexpected():
-    with pytest.raises(PayloadUnexpected, match="NUL"):
-        bare({"Type": "Notification", "MessageId": "m", "Message": '{"NotificationType": "\\u0000"}'})
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('{"NotificationType": "ORDER_CH', "Message is not JSON"),
+        ('{"a": [{"NotificationType": "\\u0000"}]}', "Message holds a NUL character at a[0].NotificationType"),
+        ('{"NotificationType": "\\ud800"}', "Message holds a lone surrogate at NotificationType"),
+        ('{"SellerId": "A1", "SellerId": "A2"}', 'Message names "SellerId" twice'),
+    ],
+)
+def test_what_is_wrong_with_the_inner_json_is_unexpected(message, reason):
+    with pytest.raises(PayloadUnexpected, match=re.escape(reason)):
+        bare({"Type": "Notification", "MessageId": "m", "Message": message})
+
+
+def test_a_number_past_64_bits_inside_the_inner_json_keeps_its_digits():
+    message = orjson.dumps(stored("ORDER_CHANGE")).decode().replace('"90071992547409931"', "18446744073709551617")
+    [order] = bare({"Type": "Notification", "MessageId": "m", "Message": message})[1].changes
+    assert order.fields["line_items"][0]["id"] == "18446744073709551617"
+
+
+@pytest.mark.parametrize("name", ["Message", "Signature", "TopicArn", "Other"])
+def test_an_envelope_that_says_something_twice_is_refused(name):
+    body = signed({})
+    for twice in (b'"x"', b"null"):
+        whole = orjson.dumps({name: "y"} | orjson.loads(body))
+        assert judged(whole) is None
+        refusal = judged(b'{"%s":%s,' % (name.encode(), twice) + whole[1:])
+        assert refusal is not None
+        assert (refusal.code, refusal.status) == ("signature_malformed", 401)
+        assert refusal.message == f'The body names "{name}" twice.'
 
 
 def test_without_any_id_the_pollers_counts_and_else_the_bytes():

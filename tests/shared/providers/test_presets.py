@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from svix.webhooks import Webhook as SvixWebhook
 
+from shared.errors import PayloadUnexpected
 from shared.providers.contract import Headers, Refusal, Request, Source
 from tests.shared.providers.acting import NOW, OTHER, SECRET, Actor, actor
 
@@ -293,4 +295,34 @@ def test_githubs_form_is_read_as_the_json_in_it():
     request = Request("POST", "/", headers, urlencode({"payload": '{"zen":"ü"}'}).encode())
     assert act.provider.decode(request, act.source) == {"zen": "ü"}
     assert act.provider.decode(replace(request, headers=Headers()), act.source) is None
-    assert act.provider.decode(replace(request, body=b"payload=%7B"), act.source) is None
+    nothing = replace(request, body=b'{"payload": 1}')  # a client that calls a form whatever it posts
+    assert act.provider.decode(nothing, act.source) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ([("payload", "{")], "the form's payload is not JSON: "),
+        ([("payload", '{"a": 1, "a": 2}')], 'the form\'s payload names "a" twice'),
+        ([("payload", '{"a": {"b": "\\ud800"}}')], "the form's payload holds a lone surrogate at a.b"),
+        ([("payload", "{}"), ("payload", "[]")], 'the form has several fields "payload"'),
+        ([("Body", "a\x00b")], "the form holds a NUL character at Body"),
+        ([("a\x00", "b")], "the form holds a NUL character at a\ufffd"),
+    ],
+)
+def test_a_form_that_cannot_be_kept_or_read_says_why(form, reason):
+    act = acting("github")
+    assert act.provider.decode is not None
+    headers = Headers([("Content-Type", "application/x-www-form-urlencoded")])
+    with pytest.raises(PayloadUnexpected, match=re.escape(reason)):
+        act.provider.decode(Request("POST", "/", headers, urlencode(form).encode()), act.source)
+
+
+def test_a_field_that_stands_twice_in_a_form_keeps_all_its_values():
+    act = acting("twilio")
+    assert act.provider.decode is not None
+    request = twilio([("Tag", "b"), ("Tag", "a"), ("Tag", "b"), ("Body", "x")])
+    assert act.verify(request) is None
+    assert act.provider.decode(request, act.source) == {"Tag": ["a", "b"], "Body": "x"}
+    request = replace(request, body=urlencode({"payload": '{"id": 18446744073709551617}'}).encode())
+    assert act.provider.decode(request, act.source) == {"id": "18446744073709551617"}

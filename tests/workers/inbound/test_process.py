@@ -10,13 +10,13 @@ from sqlalchemy import text
 
 from shared.errors import PayloadUnexpected
 from shared.payload import parse
+from shared.providers import bodies
 from shared.providers.contract import Change, Headers, Identity, Outcome, Provider, Request
 from shared.record_changes import RecordChange, RecordKey
 from shared.record_kinds import USER
 from tests.workers import rows
 from tests.workers.inbound.dock import NOW, SHOP, Dock, customer
 from workers.inbound import process as process_module
-from workers.inbound import reading as reading_module
 from workers.inbound import records as records_module
 from workers.inbound.listings import load_listings
 from workers.inbound.messages import restore
@@ -82,7 +82,10 @@ def verdict(dock: Dock, message: Inbound) -> tuple[str, str, str]:
         ({"fields": {"subscribed_at": "yesterday"}}, "payload_unexpected", "subscribed_at"),
         ({"id": ""}, "payload_unexpected", "an id"),
         ({"id": "x" * 5000}, "payload_unexpected", "an id"),
-        (b'{"fields": {"attributes": {"a":' + b"[" * 400 + b"]" * 400 + b"}}}", "payload_unexpected", "JSON"),
+        (b'{"fields": {"attributes": {"a":' + b"[" * 250 + b"]" * 250 + b"}}}", "payload_unexpected", "JSON"),
+        (b'{"id": 1, "fields": {"a": 1, "a": 1}}', "payload_not_json", 'the body names "fields.a" twice'),
+        (b'{"fields": {"email": "a\\u0000"}}', "payload_not_json", "the body holds a NUL character at fields.email"),
+        (b'{"fields": {"\\ud800": 1}}', "payload_not_json", "the body holds a lone surrogate in the name"),
         ({"raise": "KeyError"}, "provider_raised", "KeyError"),
     ],
 )
@@ -116,7 +119,7 @@ def test_a_body_is_read_once_and_not_of_a_repeat_where_headers_alone_tell_what_i
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[bytes] = []
-    monkeypatch.setattr(reading_module, "parse", lambda body: (read.append(body), parse(body))[1])
+    monkeypatch.setattr(bodies, "parse", lambda body: (read.append(body), parse(body))[1])
     for _ in range(3):
         dock.post("customers/create", customer(), delivery_id="the same")
     counts = dock.drain()
@@ -159,19 +162,28 @@ def test_trouble_that_passes_fails_no_message(dock: Dock, monkeypatch: pytest.Mo
     assert dock.rows("messages") == []
 
 
-def test_unicode_and_nul_are_kept_visibly(dock: Dock) -> None:
+def test_a_body_that_headers_alone_make_nothing_of_is_read_all_the_same(dock: Dock) -> None:
+    message_id = dock.post("orders/partially_fulfilled", b'{"id": 1, "id": 2}')
+    known_id = dock.post("orders/partially_fulfilled", b'{"id": 1}')
+    dock.drain()
+    message = dock.message(message_id)
+    assert (message["state"], message["reason_code"]) == ("failed", "payload_not_json")
+    assert message["reason"] == 'the body names "id" twice'
+    assert dock.message(known_id)["state"] == "ignored"
+
+
+def test_unicode_is_kept_and_nul_outside_of_bodies_kept_visibly(dock: Dock) -> None:
     body = (
-        b'{"key": "k\\u0000", "fields": {"first_name": "Zo\\u0000\xc3\xab \xf0\x9f\x98\x80",'
-        b' "attributes": {"a\\u0000": "\\ud800"}}}'
+        b'{"key": "k", "fields": {"first_name": "Zo\xc3\xab \\ud83d\\ude00", "attributes": {"a\\\\u0000": "\\u00e9"}}}'
     )
     message = inbound(dock, body, headers=[("x-note", "caf\xe9"), ("x-nul", "a\x00b")], path="/x?a=\x00")
     assert run(dock, [message], parrot(said)).processed == 1
     [user] = dock.rows("users")
-    assert user["first_name"] == "Zo\ufffdë 😀"
-    assert user["attributes"] == {"a\ufffd": "\ufffd"}
+    assert user["first_name"] == "Zoë 😀"
+    assert user["attributes"] == {"a\\u0000": "é"}
     row = dock.message(message.message_id)
     assert bytes(row["body"]) == body
-    assert (row["delivery_key"], row["path"]) == ("k\ufffd", "/x?a=\ufffd")
+    assert (row["delivery_key"], row["path"]) == ("k", "/x?a=\ufffd")
     assert row["headers"] == {"x-note": "caf\xe9", "x-nul": "a\ufffdb"}
 
 
