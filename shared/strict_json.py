@@ -94,10 +94,10 @@ def _place(path: list[str | int]) -> str:
     return whole if len(whole) <= PLACE_CHARACTERS else f"…{whole[-PLACE_CHARACTERS:]}"
 
 
-def shown(name: str) -> str:
+def shown(name: str, most: int = NAME_CHARACTERS) -> str:
     """A name that anyone may have written as a reason may have it: short and printable."""
-    start = "".join(one if one.isprintable() else REPLACEMENT for one in name[:NAME_CHARACTERS])
-    return start if len(name) <= NAME_CHARACTERS else f"{start}…"
+    start = "".join(one if one.isprintable() else REPLACEMENT for one in name[:most])
+    return start if len(name) <= most else f"{start}…"
 
 
 def unstorable(text: str) -> str | None:

@@ -20,7 +20,7 @@ from shared.db.tables import sources
 from shared.errors import NotFound, PayloadUnexpected, Unacceptable
 from shared.items import read_items
 from shared.payload import clean_text
-from shared.providers import bodies
+from shared.providers import bodies, content_types
 from shared.providers.contract import Change, Evidence, Headers, Identity, Outcome, Problem, Provider, Request
 from shared.providers.registry import PROVIDERS
 from shared.record_changes import INTERACTION, RecordChange, RecordKey, record_change
@@ -105,8 +105,10 @@ def try_out(
 def judge(provider: Provider, listing: directory.Listing, request: Request, *, now: datetime) -> Trial:
     """What would come of a request to a listed source. Pure: of a certificate that must be fetched it knows none."""
     refusal = provider.verify(request, listing.source, Evidence(now))
+    genuine = refusal is None
+    refusal = refusal or content_types.check(provider, request, listing.source)
     refused = None if refusal is None else {"code": refusal.code, "message": refusal.message}
-    trial = Trial(genuine=refusal is None, refusal=refused, state=MessageState.FAILED)
+    trial = Trial(genuine, refused, state=MessageState.FAILED)
     payload, problem = bodies.read(provider, request, listing.source)
     try:
         identity = provider.identify(request, listing.source, payload)

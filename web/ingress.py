@@ -24,6 +24,7 @@ from shared.directory import Listing
 from shared.errors import QueueUnavailable
 from shared.ids import new_id
 from shared.inbox import Appended, Arrival, Inbox, shard_of
+from shared.providers.content_types import check
 from shared.providers.contract import Evidence, Provider, Refusal, Reply, Request
 from shared.providers.registry import PROVIDERS
 from shared.settings import Settings, current
@@ -156,7 +157,7 @@ class Ingress:
             return challenge
         if challenge is not None and not challenge.enqueue:
             return own_words(challenge)
-        if refusal := provider.verify(received, listing.source, evidence):
+        if refusal := provider.verify(received, listing.source, evidence) or check(provider, received, listing.source):
             return refusal
         tenant = provider.route(received, listing.source)
         if provider.has_tenants and listing.tenants is not None and tenant not in listing.tenants:

@@ -23,7 +23,7 @@ _MODES: Final[Mapping[str, str]] = {"token": "static_header"}  # of the scheme, 
 MISCONFIGURED = Refusal("source_misconfigured", "The source's settings do not hold together.", status=503)
 
 
-class Agreement(options.Options):
+class Agreement(options.SourceOptions):
     """The settings of a source whose sender proves itself as agreed."""
 
     verification: Verification | None = None  # None: the usual one

@@ -46,7 +46,7 @@ class SqsOptions(options.Options):
     endpoint_url: str = Field("", max_length=2048)
 
 
-class AmazonOptions(options.Options):
+class AmazonOptions(options.SourceOptions):
     """The settings of an Amazon source."""
 
     topic_arns: tuple[str, ...] = ()

@@ -113,8 +113,8 @@ class Refusal:
 
     Codes: `signature_missing`, `signature_malformed`, `signature_mismatch`, `timestamp_missing`, `timestamp_expired`,
     `timestamp_in_future`, `header_duplicated`, `header_ambiguous`, `body_empty`, `tenant_unknown`,
-    `challenge_refused`, `method_refused`, `call_missing`, `address_refused`, `source_misconfigured` (503: the source's
-    own settings are at fault).
+    `challenge_refused`, `method_refused`, `call_missing`, `address_refused`, `content_type_unsupported` (415),
+    `source_misconfigured` (503: the source's own settings are at fault).
     """
 
     code: str
@@ -286,8 +286,10 @@ class Provider:
     # question in a signed request (Slack's url_verification). None, or an answer of None: the usual 200.
     reply: Callable[[Request, Source, str], Reply | None] | None = None
     # The body as JSON, for a provider whose senders post something else too, a form say; None: it is nothing of that
-    # kind either. Asked only when the body is no JSON.
+    # kind either. Asked only when the body is no JSON. Raises PayloadUnexpected.
     decode: Callable[[Request, Source], JSON] | None = None
+    # Whether a body may be called a form; JSON every body may be called.
+    reads_forms: Callable[[Source], bool] = lambda _: False
     # Whether identify goes by the body too, as it must with a `decode`. Where not, it is given None, and the body is
     # read only of a message that is news.
     identifies_by_body: bool = True

@@ -65,7 +65,7 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _MS_FROM: Final = 100_000_000_000  # a number of seconds this large is past the year 5000: it is milliseconds
 
 
-class FacebookOptions(options.Options):
+class FacebookOptions(options.SourceOptions):
     """The settings of a Facebook source."""
 
     verify_token: str = Field("", max_length=200)  # the word agreed on for the GET; none is answered when empty

@@ -60,7 +60,7 @@ Preset = Literal[
 DELIVERY_ID_CHARACTERS = 255  # what is longer is made of many ids, and is for the key alone
 
 
-class GenericOptions(options.Options):
+class GenericOptions(options.SourceOptions):
     """The settings of a generic source."""
 
     preset: Preset = "hmac"
@@ -318,6 +318,7 @@ GENERIC = Provider(
     sign=sign,
     reply=reply,
     decode=decode,
+    reads_forms=lambda source: source.settings.get("preset", "hmac") in presets.FORMS,
     call=call,
     check_settings=check_settings,
     in_words=in_words,

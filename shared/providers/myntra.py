@@ -32,6 +32,7 @@ from shared.providers.contract import (
     Source,
     no_tenant,
 )
+from shared.strict_json import unstorable
 
 Body = Mapping[str, Any]
 
@@ -135,6 +136,8 @@ def transform(identity: Identity, payload: JSON, source: Source) -> Outcome:
     body = reading.as_object(payload, "the body")
     if identity.topic not in TOPICS or identity.delivery_id is None:
         return Outcome(ignored=f"topic {identity.topic} is not handled")
+    if flaw := unstorable(identity.delivery_id):  # %00 in a path is a NUL
+        raise PayloadUnexpected(f"the id in the path holds {flaw}")
     noun, _, action = identity.topic.partition("/")
     own = ("id", "returnId") if noun == "return" else ("sellerOrderId",)
     for name in own:

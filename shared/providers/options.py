@@ -19,6 +19,18 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
+class SourceOptions(Options):
+    """The settings of a source, of which each provider adds its own to these."""
+
+    any_content_type: bool = False  # take a body whatever its Content-Type calls it
+
+
+class _OfEvery(SourceOptions):
+    """What every source has, out of settings that have more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 Some = TypeVar("Some", bound=Options)
 
 
@@ -28,6 +40,12 @@ def read(model: type[Some], settings: Mapping[str, JSON]) -> Some | None:
         return model.model_validate(dict(settings))
     except ValidationError:
         return None
+
+
+def takes_any_content_type(settings: Mapping[str, JSON]) -> bool:
+    """Whether the source is to take bodies whatever they are called."""
+    found = read(_OfEvery, settings)
+    return found is not None and found.any_content_type
 
 
 def problems(model: type[Options], settings: Mapping[str, JSON]) -> list[str]:

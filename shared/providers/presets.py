@@ -4,7 +4,7 @@ Pure; nothing is left behind by importing this.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from shared.providers.contract import JSON
 
@@ -69,6 +69,9 @@ SCHEMES: Mapping[str, dict[str, JSON]] = {
         "template": "{url}{form}",
     },
 }
+
+# Whose senders post forms as well: GitHub's and Slack's with JSON in a field, Twilio's with all of it; and anybody's.
+FORMS: Final = frozenset(("hmac", "github", "slack", "twilio"))
 
 _HUBSPOTS: dict[str, Any] = {
     "items": "@",  # up to a hundred events in no order, of several kinds and contacts

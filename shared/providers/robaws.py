@@ -40,7 +40,7 @@ TOLERANCE_SECONDS = 300  # Source: support.robaws.com, webhooks, read 2026-11.
 TOLERANCE_MAX_SECONDS = 86_400 * 7  # whether a late retry is signed anew is not documented
 
 
-class RobawsOptions(options.Options):
+class RobawsOptions(options.SourceOptions):
     """The settings of a Robaws source."""
 
     tolerance_seconds: float = Field(TOLERANCE_SECONDS, gt=0, le=TOLERANCE_MAX_SECONDS)

@@ -100,3 +100,13 @@ def test_each_currency_is_in_the_table_once():
 )
 def test_what_may_be_a_code_is_told_from_what_is_none(code, may_be):
     assert money.is_code(code) == may_be
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"),
+    [(9007199254740993.0, "JPY"), (90071992547409.93, "EUR"), (-90071992547409.93, "EUR"), (9007199254740.993, "KWD")],
+)
+def test_a_json_number_of_which_another_amount_would_be_the_same_is_refused(amount, currency):
+    with pytest.raises(ValueError, match="too large for a JSON number with decimals"):
+        money.to_minor(amount, currency)
+    assert money.to_minor(str(amount).removesuffix(".0"), currency)  # as a text it is exact

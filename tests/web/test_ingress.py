@@ -193,6 +193,21 @@ def test_a_body_over_the_cap_is_413(client, queue):
     assert post(client, given=sample(body=b" " * 20_000)).status_code == 200
 
 
+def test_a_genuine_body_called_what_nobody_reads_is_415_and_seen_in_the_log(client, queue, sources, app):
+    headers = {**dict(PROVIDERS["shopify"].sign(sample())), "Content-Type": "text/xml"}
+    answer = post(client, headers=headers)
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (415, "content_type_unsupported")
+    assert "text/xml is not taken here, but one of application/json" in answer.get_json()["error"]["message"]
+    forged = headers | {"X-Shopify-Hmac-Sha256": "AAAA"}
+    assert post(client, headers=forged).get_json()["error"]["code"] == "signature_mismatch"
+    assert [entry["code"] for entry in refusals.recent(queue, 2)] == ["signature_mismatch", "content_type_unsupported"]
+    assert kept(queue) == []
+    sources.put("shopify", settings={"anyContentType": True})
+    app.extensions["ingress"].listings.poll()
+    assert post(client, headers=headers).status_code == 200
+    assert [entry.request.headers.get("Content-Type") for entry in kept(queue)] == ["text/xml"]
+
+
 def test_an_empty_body_is_refused(client):
     answer = post(client, given=replace(sample(), body=b""))
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "body_empty")

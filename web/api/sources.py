@@ -30,7 +30,9 @@ class SourceFields(Form):
 
     name: str = Field("", description="For people.")
     any_tenant: bool = Field(False, description="Take any shop; otherwise it must be one of the integrations.")
-    settings: dict[str, Any] = Field({}, description="The provider's own, e.g. the scheme of `generic`.")
+    settings: dict[str, Any] = Field(
+        {}, description="The provider's own, e.g. the scheme of `generic`, and `anyContentType`, which all have."
+    )
     allowed_topics: list[str] | None = Field(None, description="Topics that are wanted; null: all.")
     rate_per_second: int | None = Field(None, description="Most messages a second; null: no limit.")
 

@@ -226,7 +226,7 @@ def _request(queue: _Queue, message: Mapping[str, Any]) -> Request:
         headers=Headers(
             [("content-type", "application/json"), (SQS_ID_HEADER, str(message.get("MessageId", "")))],
         ),
-        body=str(message.get("Body", "")).encode("utf-8", "replace"),
+        body=str(message.get("Body", "")).encode("utf-8", "surrogatepass"),  # no UTF-8 then, and failed as such
     )
 
 

@@ -26,7 +26,7 @@ FUTURE_SECONDS: Final = 300
 USUAL: Final = agreed.Usual(verification="hmac", hmac={"header": "X-Flipkart-Signature"}, token={})
 
 
-class FlipkartOptions(options.Options):
+class FlipkartOptions(options.SourceOptions):
     """The settings of a Flipkart source."""
 
     verification: Literal["fklogin", "hmac"] = "fklogin"

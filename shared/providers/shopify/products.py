@@ -44,7 +44,7 @@ _PLAIN: Final[resource.Table] = {
 }
 
 
-class ShopifyOptions(options.Options):
+class ShopifyOptions(options.SourceOptions):
     """The settings of a Shopify source."""
 
     currency: str | None = None  # of every shop that `currencies` does not name

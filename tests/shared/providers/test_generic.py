@@ -124,7 +124,8 @@ def test_only_slacks_signed_question_is_answered():
     answer = ACT.provider.reply(request, acting({"preset": "slack"}).source, "id")
     assert answer == Reply(200, b"abc", "text/plain; charset=utf-8")
     assert ACT.provider.reply(request, ACT.source, "id") is None
-    for body in (b"url_verification", b'["url_verification"]', b'{"type":"url_verification","challenge":1}'):
+    twice = b'{"type":"url_verification","challenge":"a","challenge":"b"}'
+    for body in (b"url_verification", b'["url_verification"]', b'{"type":"url_verification","challenge":1}', twice):
         assert ACT.provider.reply(replace(request, body=body), acting({"preset": "slack"}).source, "id") is None
 
 

@@ -202,6 +202,11 @@ def test_one_message_can_speak_of_several_kinds():
         ({"data": {"id": 1, "test": "perhaps"}}, "is_test is neither true nor false"),
         ({"data": {"id": 1, "labels": [{}]}}, "tags is no list of texts"),
         ({"data": {"id": 1, "buyer": {"mail": ["x"]}}}, "email is neither a text nor a number"),
+        # Read as doubles, so they may have been other numbers when they were written.
+        ({"data": {"id": 9007199254740993.0}}, "no id at data.id"),
+        ({"data": {"id": 1e20}}, "no id at data.id"),
+        ({"data": {"id": 1, "buyer": {"mail": 9007199254740993.0}}}, "email is a number too large to be told exactly"),
+        ({"data": {"id": 1, "money": {"unit": "EUR", "all": 90071992547409.93}}}, "totalMinor: too large"),
     ],
 )
 def test_a_body_that_does_not_fit_is_unexpected_and_says_where(body, said):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.providers import sns
+from shared.providers import content_types, sns
 from shared.providers.contract import Evidence, Headers, Identity, Request, Source
 from shared.providers.registry import PROVIDERS
 from shared.providers.schemes import PRESETS
@@ -67,6 +67,7 @@ def test_a_public_vector_is_judged_as_published(vector):
     refusal = PROVIDERS[name].verify(request, source, Evidence(now))
     assert (refusal is None) == vector["valid"]
     assert refusal is None or refusal.status == 401
+    assert content_types.check(PROVIDERS[name], request, source) is None
 
 
 # The sample's file -> the kind and operation it comes to, and where its id stands; None: it says nothing to us.

@@ -80,9 +80,23 @@ def test_an_unsigned_request_is_told_too_and_why_it_would_be_turned_away(world: 
     assert trial["changes"][0]["fields"]["totalMinor"] == 1250
 
 
+def test_a_body_called_what_nobody_reads_is_genuine_and_would_be_turned_away(world: World) -> None:
+    body = orjson.dumps(BODY)
+    headers = signed(world, body) | {"Content-Type": "text/html"}
+    which = source(world)
+    trial = tried(world, which, body=body.decode(), headers=headers)
+    assert (trial["genuine"], trial["refusal"]["code"]) == (True, "content_type_unsupported")
+    settings = SETTINGS | {"anyContentType": True}
+    lifted = tried(world, which, body=body.decode(), headers=headers, settings=settings)
+    assert (lifted["genuine"], lifted["refusal"]) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("body", "state", "reason"),
     [
+        ('{"type": "walk.in", "type": "walk.in"}', "failed", 'the body names "type" twice'),
+        ('{"type": "walk.in", "data": {"\\ud800": 1}}', "failed", "a lone surrogate in the name"),
+        ('{"type": "walk.in", "data": ["\\u0000"]}', "failed", "the body holds a NUL character at data[0]"),
         ("{", "failed", "the body is not JSON"),
         ("", "failed", "the body is empty"),
         ("[" * 100_000, "failed", "nested too deeply"),
