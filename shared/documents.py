@@ -19,8 +19,20 @@ from shared.ids import new_id
 _SHOWN = tuple(column for column in documents.columns if column.name != "body")
 
 
+def is_of(path: str, account_id: UUID | str) -> bool:
+    """Whether the path is a plain one in the account's own folder, `users/<account>/`: no part leads elsewhere."""
+    is_plain = path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
+    return is_plain and path.startswith(f"users/{account_id}/")
+
+
 def put(connection: Connection, *, account_id: UUID, path: str, body: str, now: datetime) -> None:
-    """Write the document over the one of its path."""
+    """Write the document over the one of its path.
+
+    Raises:
+        ValueError: the path is none of the account's own.
+    """
+    if not is_of(path, account_id):
+        raise ValueError("the path is none of the account's own")
     raw = body.encode()
     written = {"body": body, "sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw), "updated_at": now}
     values = {"id": new_id(), "account_id": account_id, "path": path, "created_at": now, **written}

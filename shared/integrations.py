@@ -20,6 +20,8 @@ from shared.crypto import KeyRing
 from shared.db.tables import integrations, sources
 from shared.errors import Conflict, NotFound, SecretUndecipherable, Unacceptable
 from shared.ids import new_id
+from shared.providers.contract import Provider
+from shared.providers.registry import PROVIDERS
 
 STATES = ("active", "disabled")  # a disabled one's messages are refused as those of an unknown tenant
 EXTERNAL_ID_MAX = 255
@@ -42,7 +44,7 @@ def create(
     detail: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> dict[str, Any]:
-    """The new integration; `external_id` is e.g. `acme.myshopify.com`.
+    """The new integration; `external_id` is e.g. `acme.myshopify.com`, and is kept as its provider writes it.
 
     For its credentials stand `has_credentials` and `credentials_end_at`: when they end unless a worker renews them
     before, or a person does; `None` where they do not.
@@ -52,11 +54,11 @@ def create(
         Unacceptable: the external id or the credentials are malformed.
         Conflict: the source has this shop already.
     """
-    if not 0 < len(external_id.strip()) <= EXTERNAL_ID_MAX:
-        raise Unacceptable("external_id_malformed", f"An external id has 1 to {EXTERNAL_ID_MAX} characters.")
-    owned = select(sources.c.id).where(sources.c.id == source_id, sources.c.account_id == account_id)
-    if connection.execute(owned.with_for_update(key_share=True)).one_or_none() is None:
+    owned = select(sources.c.provider).where(sources.c.id == source_id, sources.c.account_id == account_id)
+    name = connection.execute(owned.with_for_update(key_share=True)).scalar()
+    if name is None:
         raise NotFound("source")
+    external_id = _named(PROVIDERS[name], external_id)
     integration_id = new_id()
     row = (
         connection.execute(
@@ -65,7 +67,7 @@ def create(
                 id=integration_id,
                 account_id=account_id,
                 source_id=source_id,
-                external_id=external_id.strip(),
+                external_id=external_id,
                 state="active",
                 credentials=_seal(ring, integration_id, fit(credentials or {})),
                 detail=dict(detail or {}),
@@ -79,7 +81,7 @@ def create(
         .one_or_none()
     )
     if row is None:
-        raise Conflict("integration_exists", f"The source has an integration {external_id.strip()!r} already.")
+        raise Conflict("integration_exists", f"The source has an integration {external_id!r} already.")
     return _shown(row, ring)
 
 
@@ -171,6 +173,17 @@ def remove(connection: Connection, integration_id: UUID, *, account_id: UUID) ->
     """
     _row(connection, integration_id, account_id=account_id, lock=True)
     connection.execute(delete(integrations).where(integrations.c.id == integration_id))
+
+
+def _named(provider: Provider, given: str) -> str:
+    tenant = provider.tenant_of(given)
+    if tenant is None or len(tenant) > EXTERNAL_ID_MAX:
+        raise Unacceptable(
+            "external_id_malformed",
+            f"That is no external id of {provider.title}, such as {provider.tenant_example}; it has at most "
+            f"{EXTERNAL_ID_MAX} characters.",
+        )
+    return tenant
 
 
 def _row(connection: Connection, integration_id: UUID, *, account_id: UUID | None, lock: bool = False) -> RowMapping:

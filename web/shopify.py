@@ -21,7 +21,7 @@ from shared import connections, integrations, logs, orders, queues, registration
 from shared.db.engine import transaction
 from shared.errors import Unacceptable
 from shared.ids import new_id
-from shared.shopify_shop import domain_of
+from shared.shopify_domain import domain_of
 from shared.upstream_work import Kind
 from web import oauth_state, shopify_oauth, shopify_pages
 from web.auth import open_to_all

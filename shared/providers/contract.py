@@ -259,6 +259,12 @@ class Sample:
     content_type: str = "application/json"  # of the body, for a provider whose senders post forms too
 
 
+def plain_tenant(name: str) -> str | None:
+    """The name without spaces around it, of printable characters, and no step of a path."""
+    stripped = name.strip()
+    return stripped if stripped.isprintable() and stripped not in ("", ".", "..") else None
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """One provider. Adding one is a file with such a record, a line in the registry, its payloads and its test."""
@@ -301,6 +307,11 @@ class Provider:
     in_words: Callable[[Mapping[str, JSON]], str] = lambda _: "The source's secret proves it."
     # Whether the tenant must be one of the source's integrations (unless the source says any tenant).
     has_tenants: bool = False
+    # The tenant that is meant by what a person typed; None: it can be none. What it gives may stand in a URL or a path.
+    tenant_of: Callable[[str], str | None] = plain_tenant
+    tenant_example: str = "4711"
+    # Whether a source has one integration at most, since its newest secret is that one's.
+    is_of_one: bool = False
     # The headers that are a secret themselves (a static token) rather than a signature: never stored, never logged.
     secret_headers: Callable[[Source], tuple[str, ...]] = lambda _: ()
     # Whether the first part of the path beneath the source's own is a secret: never stored, never logged.

@@ -36,6 +36,7 @@ from shared.providers.contract import (
 
 Body = Mapping[str, Any]
 
+_PAGE = re.compile(r"[0-9]{1,64}")
 MIXED: Final = "mixed"
 TOPICS: Final = (
     "page/messages",
@@ -264,6 +265,12 @@ def _instant(parent: Body, name: str) -> datetime | None:
     return at
 
 
+def _page_of(name: str) -> str | None:
+    """The page's id, which stands in the URLs that Facebook is asked at."""
+    stripped = name.strip()
+    return stripped if _PAGE.fullmatch(stripped) else None
+
+
 def sign(sample: Sample) -> list[tuple[str, str]]:
     """The headers of a genuine request."""
     return [("Content-Type", "application/json"), *schemes.sign(_SCHEME, sample)]
@@ -282,4 +289,6 @@ FACEBOOK = Provider(
     check_settings=lambda settings: options.problems(FacebookOptions, settings),
     kept_settings=kept_settings,
     methods=("GET", "POST"),
+    tenant_of=_page_of,
+    tenant_example="1234567890, the page's id",
 )

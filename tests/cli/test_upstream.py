@@ -47,3 +47,12 @@ def test_what_would_never_be_done_is_refused(run: Run, told: Told) -> None:
     refused = run("integrations", "sync", integration)
     assert refused.exit_code != 0
     assert "no sync for robaws" in refused.output
+
+
+def test_what_is_no_shop_is_refused_and_said_how_one_is_called(run: Run, told: Told) -> None:
+    told("accounts", "create", "acme")
+    source = told("sources", "add", "shopify", "--secret", "s")
+    refused = run("integrations", "add", source["id"], "acme.example.com")
+    assert refused.exit_code != 0
+    assert "acme.myshopify.com" in refused.output
+    assert told("integrations", "list") == []

@@ -53,10 +53,7 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> Step:
         OSError: the file of an export cannot be removed; this step was not done.
     """
     query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
-    paths = _documents(context, request_id)
-    upstream = Upstream(context.settings, context.client)
-    for path in paths:  # before the transaction, since a bucket is across the network
-        document_store.remove(upstream, path)
+    paths = _remove_documents(context, request_id)  # before the transaction, since a bucket is across the network
     with transaction(context.engine) as connection:
         row = connection.execute(query.with_for_update(skip_locked=True)).mappings().one_or_none()
         if row is None:
@@ -75,14 +72,22 @@ def erase(context: Context, request_id: UUID, *, now: datetime) -> Step:
     return step
 
 
-def _documents(context: Context, request_id: UUID) -> list[str]:
-    """The documents of the shop that is to be forgotten whole; none of a person's, for no document is of one."""
+def _remove_documents(context: Context, request_id: UUID) -> list[str]:
+    """The documents of the shop that is to be forgotten whole, now removed from wherever they were written.
+
+    None of a person's, for no document is of one.
+    """
     query = select(erasures).where(erasures.c.id == request_id, erasures.c.state == "requested")
     with transaction(context.engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
         if row is None or row["subject"] != WHOLE_SHOP or not row["tenant"]:
             return []
-        return documents.paths_below(connection, f"users/{row['account_id']}/{row['provider']}/{row['tenant']}/")
+        account_id = row["account_id"]
+        paths = documents.paths_below(connection, f"users/{account_id}/{row['provider']}/{row['tenant']}/")
+    upstream = Upstream(context.settings, context.client)
+    for path in paths:
+        document_store.remove(upstream, path, account_id=account_id)
+    return paths
 
 
 def _step(

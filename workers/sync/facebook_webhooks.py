@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import orjson
 
@@ -65,7 +65,7 @@ def _call(job: Job, what: str, method: str, form: Mapping[str, str]) -> Any:
     reply = job.upstream.call(
         f"facebook.{what}",
         method,
-        f"{job.settings.facebook_url.rstrip('/')}/{quote(job.tenant, safe='')}/subscribed_apps?{query}",
+        f"{job.settings.facebook_url.rstrip('/')}/{job.safe_tenant}/subscribed_apps?{query}",
         headers={
             # In a header rather than the query, so that no log of a URL holds it.
             "Authorization": f"Bearer {token}",

@@ -14,6 +14,7 @@ from shared.connections import open_secrets
 from shared.crypto import KeyRing
 from shared.db.tables import integrations, sources
 from shared.integrations import open_credentials
+from shared.providers.registry import PROVIDERS
 from shared.settings import Settings
 from workers.context import Context
 from workers.sync.claims import Claim
@@ -43,6 +44,19 @@ class Job:
     def tenant(self) -> str:
         """The shop or seller as its provider names it."""
         return str(self.integration["external_id"])
+
+    @property
+    def safe_tenant(self) -> str:
+        """The tenant, as it may stand in a URL or a path.
+
+        Raises:
+            UpstreamFailed: `tenant_malformed`: it is none of its provider's, and would lead elsewhere.
+        """
+        provider = PROVIDERS[self.source["provider"]]
+        if provider.tenant_of(self.tenant) != self.tenant:
+            words = f"The integration is none such as {provider.tenant_example}."
+            raise UpstreamFailed("tenant_malformed", words, is_final=True)
+        return self.tenant
 
     @property
     def address(self) -> str:

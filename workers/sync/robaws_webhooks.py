@@ -11,6 +11,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -45,7 +46,7 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
         kept, dropped = _make(job, address, wanted), bool(made) and not mine
     for one in mine:
         if str(one.get("id")) != kept:
-            _call(job, "webhooks.remove", "DELETE", f"/{one.get('id')}")
+            _call(job, "webhooks.remove", "DELETE", f"/{quote(str(one.get('id')), safe='')}")
     return [Found(topic, RegistrationState.REGISTERED, kept, address, is_dropped=dropped) for topic in wanted]
 
 

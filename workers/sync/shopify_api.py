@@ -29,11 +29,15 @@ _MOST_WAIT_SECONDS: Final = 60.0
 
 
 class ShopifyApi:
-    """The API of one shop for the time of one job."""
+    """The API of one shop for the time of one job.
+
+    Raises:
+        UpstreamFailed: `tenant_malformed`: nobody is asked.
+    """
 
     def __init__(self, job: Job, *, rng: Random | None = None) -> None:
         self._upstream = job.upstream
-        self._url = api_url(job.settings, job.tenant)
+        self._url = api_url(job.settings, job.safe_tenant)
         self._token = ShopToken(job)
         self._rng = rng or SystemRandom()
         self._is_token_doubted = False  # a shop has refused it, and it was renewed for that once

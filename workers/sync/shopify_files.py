@@ -48,8 +48,12 @@ def levels_of(variant: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def path_of(job: Job, name: str) -> str:
-    """Where a document of the shop stands: the account is whose shop it is."""
-    return f"users/{job.integration['account_id']}/shopify/{job.tenant}/{name}"
+    """Where a document of the shop stands: the account is whose shop it is.
+
+    Raises:
+        UpstreamFailed: `tenant_malformed`.
+    """
+    return f"users/{job.integration['account_id']}/shopify/{job.safe_tenant}/{name}"
 
 
 def metadata_file(job: Job, read: Read) -> tuple[str, str]:

@@ -68,7 +68,8 @@ def ask_shop(job: Job, domain: str, at: datetime) -> Callable[[Connection], Lear
     shop = read_shop(ShopifyApi(job))
     learn_currency(job, shop)
     path, body = metadata_file(job, Read({"shop": [shop]}))
-    document_store.write(job.upstream, path, body)  # outside of the transaction: over itself, if that fails
+    # Outside of the transaction: over itself, if that fails.
+    document_store.write(job.upstream, path, body, account_id=job.integration["account_id"])
 
     def keep(connection: Connection) -> Learned:
         documents.put(connection, account_id=job.integration["account_id"], path=path, body=body, now=job.now)

@@ -122,7 +122,7 @@ class _Run:
         files = (metadata_file(job, read), products_file(job, read, skipped=self.progress["skipped"]))
         # Outside of the transaction, and again if that fails: a file is written over itself.
         for path, body in files:
-            document_store.write(job.upstream, path, body)
+            document_store.write(job.upstream, path, body, account_id=job.integration["account_id"])
         result = {
             **read.counts(),
             "skipped": self.progress["skipped"],

@@ -155,7 +155,8 @@ class ShopToken:
         return UpstreamFailed(REFUSED, f"Shopify does not renew the token. {self._advice()}", is_final=True)
 
     def _advice(self) -> str:
-        return f"The shop's owner connects it again at {login_url(self._job.settings, self._job.tenant)}"
+        login = login_url(self._job.settings, self._job.tenant, source_path=self._job.source["path"])
+        return f"The shop's owner connects it again at {login}"
 
 
 def _present(grant: Grant | None) -> Grant:

@@ -13,6 +13,7 @@ from shared.providers.shopify import customers, edits, fulfillments, orders, pro
 from shared.providers.shopify.delivery import identify, route, sign, verify
 from shared.providers.shopify.products import check_settings
 from shared.providers.shopify.resource import Body
+from shared.shopify_domain import domain_of
 
 _READERS: Final[Mapping[str, Callable[[Body, Identity, Source], Outcome]]] = {
     "customers/create": customers.snapshot,
@@ -78,5 +79,7 @@ SHOPIFY = Provider(
     identifies_by_body=False,
     check_settings=check_settings,
     has_tenants=True,
+    tenant_of=lambda name: domain_of(name.strip()),
+    tenant_example="acme.myshopify.com",
     obligatory=frozenset(("customers/data_request", "customers/redact", "shop/redact")),
 )

@@ -88,3 +88,17 @@ def test_documents_are_listed_and_read_by_their_own_account_alone(world: World) 
     other = world.caller("other")
     assert other.get("/api/admin/documents").json["documents"] == []
     assert other.get(f"/api/admin/documents/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["10.0.0.7:80/../../../0195c1a2/shopify/victim.myshopify.com", "acme.example.com", ".."]
+)
+def test_what_is_no_shop_is_none_of_a_shopify_source(world: World, name: str) -> None:
+    source = world.source()["source"]["id"]
+    caller = world.caller()
+    response = caller.post("/api/admin/integrations", {"sourceId": source, "externalId": name})
+    assert (response.status_code, response.json["error"]["code"]) == (422, "external_id_malformed")
+    assert "acme.myshopify.com" in response.json["error"]["message"]
+    assert caller.get("/api/admin/integrations").json["integrations"] == []
+    named = caller.post("/api/admin/integrations", {"sourceId": source, "externalId": "Acme"})
+    assert named.json["integration"]["externalId"] == "acme.myshopify.com"

@@ -3,15 +3,19 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
+from uuid import UUID
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
+from sqlalchemy import Connection
 
-from shared import queues
+from shared import documents, queues
 from shared.circuits import CIRCUIT_FAILURES
+from shared.clock import utc_now
 from shared.errors import SettingsInvalid
 from shared.ids import new_id
 from shared.settings import Settings, load
@@ -23,6 +27,9 @@ from workers.sync.document_store import remove, write
 from workers.sync.upstream import Upstream, UpstreamFailed
 
 KEY = "AKIAEXAMPLE"
+ACCOUNT = UUID("0195c1a2-7f00-7a11-8b22-c33d44e55f66")
+HOME = f"users/{ACCOUNT}"
+OTHER = UUID("0195c1a2-7f00-7a11-8b22-c33d44e55f67")
 
 
 @pytest.fixture(scope="module")
@@ -86,22 +93,22 @@ def held(settings: Settings, key: str) -> tuple[bytes, str]:
 
 
 def test_a_document_is_written_over_the_one_before_in_the_bucket(store: Upstream) -> None:
-    write(store, "users/1/shop.json", '{"a":1}')
-    write(store, "users/1/shop.json", '{"a":"ü"}')
-    assert held(store.settings, "crossdock/users/1/shop.json") == ('{"a":"ü"}'.encode(), "application/json")
+    write(store, f"{HOME}/shop.json", '{"a":1}', account_id=ACCOUNT)
+    write(store, f"{HOME}/shop.json", '{"a":"ü"}', account_id=ACCOUNT)
+    assert held(store.settings, f"crossdock/{HOME}/shop.json") == ('{"a":"ü"}'.encode(), "application/json")
 
 
 def test_a_document_that_was_removed_is_gone_and_removing_it_again_is_no_failure(store: Upstream) -> None:
-    write(store, "a.json", "{}")
-    remove(store, "a.json")
-    remove(store, "a.json")
+    write(store, f"{HOME}/a.json", "{}", account_id=ACCOUNT)
+    remove(store, f"{HOME}/a.json", account_id=ACCOUNT)
+    remove(store, f"{HOME}/a.json", account_id=ACCOUNT)
     with pytest.raises(ClientError):
-        held(store.settings, "crossdock/a.json")
+        held(store.settings, f"crossdock/{HOME}/a.json")
 
 
 def test_a_bucket_that_is_not_there_is_a_failure_that_passes(store: Upstream, queue: Client) -> None:
     with pytest.raises(UpstreamFailed, match="NoSuchBucket") as caught:
-        write(another(store, queue, documents_bucket="missing"), "a.json", "{}")
+        write(another(store, queue, documents_bucket="missing"), f"{HOME}/a.json", "{}", account_id=ACCOUNT)
     assert (caught.value.code, caught.value.is_final) == ("store_failed", False)
 
 
@@ -114,12 +121,12 @@ def test_a_store_at_an_address_that_is_not_allowed_is_never_asked(
 ) -> None:
     shut = another(store, queue, **closed)
     with pytest.raises(UpstreamFailed, match=why) as caught:
-        write(shut, "secret.json", "{}")
+        write(shut, f"{HOME}/secret.json", "{}", account_id=ACCOUNT)
     assert caught.value.code == "store_failed"
     with pytest.raises(UpstreamFailed, match=why):
-        remove(shut, "secret.json")
+        remove(shut, f"{HOME}/secret.json", account_id=ACCOUNT)
     with pytest.raises(ClientError):
-        held(store.settings, "crossdock/secret.json")
+        held(store.settings, f"crossdock/{HOME}/secret.json")
 
 
 def test_nothing_of_the_machines_own_aws_settings_leads_elsewhere(
@@ -132,19 +139,19 @@ def test_nothing_of_the_machines_own_aws_settings_leads_elsewhere(
         machine.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             machine.setenv(name, "http://127.0.0.1:1")
-        write(store, "a.json", "{}")
-    assert held(store.settings, "crossdock/a.json")[0] == b"{}"
+        write(store, f"{HOME}/a.json", "{}", account_id=ACCOUNT)
+    assert held(store.settings, f"crossdock/{HOME}/a.json")[0] == b"{}"
 
 
 def test_a_dead_store_is_left_alone_as_any_dead_host_is(store: Upstream, queue: Client, free_port: int) -> None:
     dead = another(store, queue, documents_s3_url=f"http://127.0.0.1:{free_port}")
     with pytest.raises(UpstreamFailed, match="did not answer"):
-        write(dead, "a.json", "{}")
+        write(dead, f"{HOME}/a.json", "{}", account_id=ACCOUNT)
     circuit = queues.circuit(f"127.0.0.1:{free_port}")
     assert int(queue.get(circuit) or 0) == 2  # as often as it was tried
     queue.set(circuit, CIRCUIT_FAILURES)
     with pytest.raises(UpstreamFailed, match="again and again"):
-        write(dead, "a.json", "{}")
+        write(dead, f"{HOME}/a.json", "{}", account_id=ACCOUNT)
 
 
 def test_a_bucket_without_its_keys_is_a_problem_at_the_start() -> None:
@@ -156,17 +163,72 @@ def test_a_document_is_written_over_the_one_before_in_the_folder(
     settings: Settings, queue: Client, tmp_path: Path
 ) -> None:
     there = Upstream(settings.model_copy(update={"documents_folder": tmp_path / "out"}), queue)
-    write(there, "users/1/shop.json", "{}")
-    write(there, "users/1/shop.json", '{"a":1}')
-    assert [path.name for path in (tmp_path / "out" / "users" / "1").iterdir()] == ["shop.json"]
-    assert (tmp_path / "out" / "users" / "1" / "shop.json").read_text() == '{"a":1}'
+    write(there, f"{HOME}/shop.json", "{}", account_id=ACCOUNT)
+    write(there, f"{HOME}/shop.json", '{"a":1}', account_id=ACCOUNT)
+    assert [path.name for path in (tmp_path / "out" / HOME).iterdir()] == ["shop.json"]
+    assert (tmp_path / "out" / HOME / "shop.json").read_text() == '{"a":1}'
 
 
-def test_a_path_that_leads_out_of_the_folder_is_refused(settings: Settings, queue: Client, tmp_path: Path) -> None:
-    there = Upstream(settings.model_copy(update={"documents_folder": tmp_path / "out"}), queue)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secrets.json",
+        f"users/{OTHER}/a.json",
+        f"{HOME}/../{OTHER}/a.json",
+        f"{HOME}/x:1/../../../{OTHER}/shopify/victim.myshopify.com/a.json",
+        f"{HOME}/./a.json",
+        f"{HOME}//a.json",
+        f"{HOME}/..\\{OTHER}\\a.json",
+        f"{HOME}/a\n.json",
+        f"{HOME}/a\0.json",
+        f"{HOME}x/a.json",
+    ],
+)
+def test_a_path_that_is_none_of_the_accounts_own_is_refused_everywhere(
+    store: Upstream, queue: Client, tmp_path: Path, path: str
+) -> None:
+    there = another(store, queue, documents_folder=tmp_path / "out")
+    with pytest.raises(UpstreamFailed) as caught:
+        write(there, path, "{}", account_id=ACCOUNT)
+    assert (caught.value.code, caught.value.is_final) == ("path_refused", True)
     with pytest.raises(UpstreamFailed):
-        write(there, "../secrets.json", "{}")
-    assert not (tmp_path / "secrets.json").exists()
+        remove(there, path, account_id=ACCOUNT)
+    assert list(tmp_path.rglob("*.json")) == []
+    with pytest.raises(ClientError):
+        held(store.settings, f"crossdock/{path}")
+    with pytest.raises(ValueError, match="none of the account's own"):
+        documents.put(cast("Connection", None), account_id=ACCOUNT, path=path, body="{}", now=utc_now())
+
+
+def test_a_link_that_leads_to_another_accounts_folder_is_not_followed(
+    settings: Settings, queue: Client, tmp_path: Path
+) -> None:
+    there = Upstream(settings.model_copy(update={"documents_folder": tmp_path}), queue)
+    write(there, f"users/{OTHER}/shopify/a.json", "theirs", account_id=OTHER)
+    (tmp_path / HOME).mkdir()
+    (tmp_path / HOME / "shopify").symlink_to(tmp_path / "users" / str(OTHER) / "shopify")
+    with pytest.raises(UpstreamFailed) as caught:
+        write(there, f"{HOME}/shopify/a.json", "mine", account_id=ACCOUNT)
+    assert caught.value.code == "store_failed"
+    with pytest.raises(UpstreamFailed):
+        remove(there, f"{HOME}/shopify/a.json", account_id=ACCOUNT)
+    assert (tmp_path / "users" / str(OTHER) / "shopify" / "a.json").read_text() == "theirs"
+
+
+def test_a_shop_that_was_added_before_its_name_was_looked_at_is_asked_nothing_and_writes_nothing(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.set(documents_folder=tmp_path / "out")
+    rig.execute(
+        "UPDATE integrations SET external_id = :name",
+        name=f"{rig.shopify.url.split('/')[2]}/../../../{OTHER}/shopify/victim.myshopify.com",
+    )
+    rig.ask(Kind.REGISTRATION)
+    failed = rig.do(Kind.SYNC)
+    assert (failed["state"], failed["error_code"], failed["due_at"]) == ("failed", "tenant_malformed", None)
+    assert rig.standing(Kind.REGISTRATION)["error_code"] == "tenant_malformed"
+    assert (rig.shopify.answered, rig.rows("SELECT path FROM documents")) == ([], [])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_sync_writes_both_documents_to_folder_and_bucket(rig: Rig, bucket: Settings, tmp_path: Path) -> None:
