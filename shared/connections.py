@@ -23,7 +23,7 @@ from shared.errors import Conflict, NotFound, SecretUndecipherable
 from shared.upstream_work import Kind
 
 _CANDIDATES: Final = text("""
-SELECT s.id, i.state
+SELECT s.id, s.account_id, i.state
 FROM sources s
 LEFT JOIN integrations i ON i.source_id = s.id AND i.external_id = :tenant
 WHERE s.provider = :provider AND s.active AND (:path = '' OR s.path = :path) AND (i.id IS NOT NULL OR s.any_tenant)
@@ -41,17 +41,20 @@ class Joinable:
 
 
 def find_source(connection: Connection, *, provider: str, tenant: str, path: str = "") -> UUID:
-    """The source that `tenant` may join: one that has it already, or else the only one that takes any.
+    """The source that `tenant` may join: of one account's the one that has it already, or the only one that takes any.
+
+    Any account may claim a shop, so no claim is better than another account's: then a person says which by its `path`.
 
     Raises:
         NotFound: there is none, so nobody has let this shop in.
         Conflict: `integration_disabled` by a person, or `source_ambiguous`: say which by its `path`.
     """
     found = connection.execute(_CANDIDATES, {"provider": provider, "tenant": tenant, "path": path}).all()
-    found = [row for row in found if row.state is not None] or found
     if not found:
         raise NotFound("shop")
-    if len(found) > 1:
+    is_one_accounts = len({row.account_id for row in found}) == 1
+    found = [row for row in found if row.state is not None] or found
+    if len(found) > 1 or not is_one_accounts:
         raise Conflict("source_ambiguous", "Several sources would take this shop.")
     if found[0].state == "disabled":
         raise Conflict("integration_disabled", "The shop was switched off here.")

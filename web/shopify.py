@@ -17,7 +17,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import ConfigDict, Field
 from werkzeug.wrappers import Response as Redirect
 
-from shared import connections, integrations, logs, orders, queues, registrations, upstream_work
+from shared import accounts, connections, integrations, logs, orders, queues, registrations, sources, upstream_work
 from shared.db.engine import transaction
 from shared.errors import Unacceptable
 from shared.ids import new_id
@@ -160,12 +160,16 @@ def show_shop(path: ShopPath) -> Response | Redirect:
         raise _no_session()
     with transaction(context.engine) as connection:
         row = integrations.get(connection, context.ring, known, account_id=None)
+        account = accounts.get(connection, row["account_id"])
+        source = sources.get(connection, row["source_id"], account_id=None)
         work = upstream_work.standing(connection, known)
         topics = registrations.list_registrations(connection, known)
     if row["external_id"] != shop or row["state"] != "active":
         raise _no_session()
     page = shopify_pages.shop_page(
         shop,
+        account=account,
+        source=source["path"],
         missing_scopes=row["detail"].get("missingScopes", ()),
         work=work,
         registrations=topics,

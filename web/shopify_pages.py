@@ -52,8 +52,10 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = {
         _OPERATOR + "the Shopify source is gone, switched off or has no secret that can be opened.",
     ),
     "source_ambiguous": (
-        "Several sources would take this shop.",
-        _OPERATOR + "add the shop to one of them, or give the link with ?source=PATH at its end.",
+        "Several sources here would take this shop, and nobody may choose for you which.",
+        "Open the link that you were given by whom you want to let in: it has ?source=PATH at its end. If it has not: "
+        + _OPERATOR
+        + "give the link with ?source= and the path of the source that the shop is to join.",
     ),
     "integration_disabled": (
         "This shop was switched off here.",
@@ -105,13 +107,21 @@ def problem_page(code: str, *, nonce: str) -> str:
 def shop_page(
     shop: str,
     *,
+    account: Mapping[str, Any],
+    source: str,
     missing_scopes: Sequence[str],
     work: Sequence[Mapping[str, Any]],
     registrations: Sequence[Mapping[str, Any]],
     nonce: str,
 ) -> str:
-    """How far the connection of a shop has come."""
-    parts = [Markup("<h1>{} is connected</h1>").format(shop)]
+    """How far the connection of a shop has come, and whom it has let in."""
+    parts = [
+        Markup("<h1>{} is connected</h1>").format(shop),
+        Markup(
+            "<p>It belongs to the account <b>{}</b> (<code>{}</code>) now, by its source <code>{}</code>. If that is "
+            "not whom you meant to let in, uninstall the app in your shop.</p>"
+        ).format(account["title"], account["slug"], source),
+    ]
     if missing_scopes:
         parts.append(
             Markup("<p>It did not grant <code>{}</code>; what needs it will be refused.</p>").format(

@@ -23,6 +23,7 @@ from shared.crypto import load_ring
 from shared.db.engine import transaction
 from shared.errors import QueueUnavailable
 from shared.settings import Settings
+from shared.shopify_shop import login_url
 from shared.valkey import Client
 from tests.doubles.shopify import Shopify
 from web.console import Console, make_app
@@ -212,6 +213,80 @@ def test_a_source_that_takes_any_shop_takes_a_new_one(place: Place) -> None:
     query = place.shopify.callback_query("new.myshopify.com", place.begun(browser, "new"))
     assert place.back(browser, query).status_code == 303
     assert len([token for token in place.tokens() if token]) == 1
+
+
+def claimed(place: Place, **more: Any) -> UUID:
+    """Another account, whose source is of the same app and claims the shop."""
+    ring, now = load_ring(place.settings), utc_now()
+    with transaction(place.engine) as connection:
+        other = accounts.create(connection, slug="mallory", title="Mallory <i>", now=now)["id"]
+        source = sources.create(
+            connection,
+            ring,
+            account_id=other,
+            provider="shopify",
+            path="mallory/shopify",
+            secrets=[place.shopify.secret],
+            now=now,
+            **more,
+        )[0]["id"]
+        if not more:
+            integrations.create(connection, ring, account_id=other, source_id=source, external_id=SHOP, now=now)
+    return UUID(str(other))
+
+
+def owners(place: Place) -> list[UUID]:
+    """Whom the shop has let in."""
+    with transaction(place.engine) as connection:
+        query = "SELECT account_id FROM integrations WHERE credentials IS NOT NULL ORDER BY installed_at"
+        return list(connection.execute(text(query)).scalars())
+
+
+@pytest.mark.parametrize("how", [{}, {"any_tenant": True}])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_another_accounts_claim_to_a_shop_leads_nobody_there(
+    place: Place, how: dict[str, Any], is_listed: bool
+) -> None:
+    if not is_listed:
+        with transaction(place.engine) as connection:
+            connection.execute(text("DELETE FROM integrations"))
+            connection.execute(text("UPDATE sources SET any_tenant = true"))
+    other = claimed(place, **how)
+    response = place.get(place.browser(), f"/shopify/{SHOP}/login")
+    assert (response.status_code, place.code_of(response)) == (409, "source_ambiguous")
+    assert "?source=PATH" in response.text
+    assert "mallory" not in response.text
+    for path, whose, name in (("shopify", place.account, "Acme"), ("mallory/shopify", other, "Mallory &lt;i&gt;")):
+        browser = place.browser()
+        there = place.get(browser, f"/shopify/{SHOP}/login?source={path}")
+        state = parse_qs(urlsplit(there.headers["Location"]).query)["state"][0]
+        assert place.back(browser, place.shopify.callback_query(SHOP, state)).status_code == 303
+        assert owners(place)[-1] == whose
+        page = place.get(browser, f"/shopify/{SHOP}").text
+        assert f"<b>{name}</b>" in page
+        assert f"<code>{path}</code>" in page
+
+
+def test_a_shop_that_is_connected_connects_again_whoever_else_claims_it(place: Place) -> None:
+    browser = place.browser()
+    assert place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))).status_code == 303
+    claimed(place)
+    link = login_url(place.settings, SHOP, source_path="shopify")  # the one that alerts give
+    there = place.get(browser, link.removeprefix(CONSOLE))
+    state = parse_qs(urlsplit(there.headers["Location"]).query)["state"][0]
+    assert place.back(browser, place.shopify.callback_query(SHOP, state)).status_code == 303
+    assert owners(place) == [place.account]
+
+
+def test_of_one_accounts_sources_the_one_that_has_the_shop_goes_before_one_that_takes_any(place: Place) -> None:
+    ring, now = load_ring(place.settings), utc_now()
+    with transaction(place.engine) as connection:
+        sources.create(
+            connection, ring, account_id=place.account, provider="shopify", path="any", any_tenant=True, now=now
+        )
+    browser = place.browser()
+    assert place.back(browser, place.shopify.callback_query(SHOP, place.begun(browser))).status_code == 303
+    assert "<code>shopify</code>" in place.get(browser, f"/shopify/{SHOP}").text
 
 
 def test_a_shop_that_a_person_switched_off_does_not_switch_itself_on(place: Place) -> None:

@@ -22,7 +22,7 @@ from workers.sync.job import Job, load
 from workers.sync.shopify_token import ShopToken
 from workers.sync.upstream import Upstream
 
-LOGIN = "https://console.example.com/shopify/acme.myshopify.com/login"
+LOGIN = "https://console.example.com/shopify/acme.myshopify.com/login?source=shopify"
 WAITERS = text("""
 SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
 WHERE l.locktype = 'advisory' AND NOT l.granted
