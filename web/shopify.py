@@ -85,6 +85,12 @@ def _problem(code: str, status: int) -> Response:
     return _page(shopify_pages.problem_page(code, nonce=g.nonce), status)
 
 
+@api.errorhandler(Unacceptable)
+def _refused(error: Unacceptable) -> Response:
+    """What is refused of every request before its view is asked, such as U+0000 in a query: a page here too."""
+    return _problem(error.code, error.status)
+
+
 @api.get("/<shop>/login", responses=_GONE)
 @open_to_all
 @_with_pages

@@ -61,6 +61,7 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = {
         "This shop was switched off here.",
         _OPERATOR + "switch the integration on again first.",
     ),
+    "nul_refused": ("This link cannot be read.", "Copy the connection link of your shop again, and open it."),
     "query_malformed": ("Shopify's answer cannot be read.", _AGAIN),
     "state_missing": ("This browser did not begin this connection, or it took too long.", _AGAIN),
     "state_mismatch": ("This answer belongs to another connection than the one begun here.", _AGAIN),

@@ -431,6 +431,13 @@ def test_our_own_trouble_is_a_page_too_and_says_nothing_secret(
     assert place.tokens() == [None]
 
 
+@pytest.mark.parametrize("path", ["acme/login?source=%00", "%00/login", "callback?state=%00", "a%00"])
+def test_a_link_that_no_database_can_look_up_is_answered_by_a_page(place: Place, path: str) -> None:
+    response = place.get(place.browser(), f"/shopify/{path}")
+    assert (response.status_code, place.code_of(response)) == (400, "nul_refused")
+    assert "nonce=" in response.text
+
+
 def test_whatever_else_a_link_carries_is_passed_over(place: Place) -> None:
     for query in ("?utm_source=mail&hmac=1&host=x", "?source=" + "x" * 5_000):
         response = place.get(place.browser(), f"/shopify/{SHOP}/login{query}")
