@@ -4,7 +4,7 @@ Left behind: a row a topic in `registrations`, in the caller's transaction. A pr
 the rows of the look before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, update
 
 from shared.db.upstream_tables import registrations
 from shared.ids import new_id
@@ -64,6 +64,15 @@ def write(connection: Connection, integration_id: UUID, found: Sequence[Found], 
     rows = [{"id": str(new_id()), **asdict(one)} for one in found]
     values = {"integration_id": str(integration_id), "found": orjson.dumps(rows).decode(), "now": now}
     connection.execute(_WRITE, values)
+
+
+def forget_ids(connection: Connection, integration_id: UUID, topics: Collection[str]) -> None:
+    """Have nobody believe any more that these topics are as they were made. Idempotent."""
+    connection.execute(
+        update(registrations)
+        .where(registrations.c.integration_id == integration_id, registrations.c.topic.in_(topics))
+        .values(external_id=None)
+    )
 
 
 def list_registrations(connection: Connection, integration_id: UUID) -> list[dict[str, Any]]:

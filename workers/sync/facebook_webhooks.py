@@ -1,7 +1,8 @@
 """A Facebook page's subscription of the app: the fields that Facebook tells us of.
 
 Comes in: a page's token. Comes out: how each field stands. Left behind at Facebook: the page subscribes the app; the
-app's own callback URL is a person's to enter. Repeating it changes nothing.
+app's own callback URL is a person's to enter. Repeating it changes nothing. A process that dies in the middle has
+written down first what the page had dropped, so that the next one tells of it.
 
 Source: developers.facebook.com, Page subscribed_apps and Securing requests, read 2026-11.
 """
@@ -14,7 +15,10 @@ from urllib.parse import urlencode
 
 import orjson
 
+from shared import registrations
+from shared.db.engine import transaction
 from shared.registrations import Found, RegistrationState
+from workers.sync import claims
 from workers.sync.job import Job
 from workers.sync.upstream import UpstreamFailed
 
@@ -30,20 +34,19 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
     """
     address = job.address
     held = _subscribed(job)
+    registered = {row["topic"]: row["external_id"] for row in known if row["state"] == RegistrationState.REGISTERED}
+    # A field has no id that would be another one once it was put back. So the one we gave it is taken away before.
+    dropped = {field for field in FIELDS if field in registered and not (field in held and registered[field])}
     if not set(FIELDS) <= held:
+        with transaction(job.context.engine) as connection:
+            if claims.hold(connection, job.claim):
+                registrations.forget_ids(connection, job.claim.integration_id, dropped)
         fields = ",".join(sorted(held | set(FIELDS)))
         _call(job, "subscribe", "POST", {"subscribed_fields": fields})
-    registered = {row["topic"] for row in known if row["state"] == RegistrationState.REGISTERED}
     note = f"In the app's settings, Webhooks, Page: callback URL {address}, and the source's verify token"
     return [
         *(
-            Found(
-                field,
-                RegistrationState.REGISTERED,
-                job.tenant,
-                address,
-                is_dropped=field in registered and field not in held,
-            )
+            Found(field, RegistrationState.REGISTERED, job.tenant, address, is_dropped=field in dropped)
             for field in FIELDS
         ),
         Found(CALLBACK, RegistrationState.BY_HAND, address=address, note=note),

@@ -37,13 +37,13 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
     allowed = job.source["allowed_topics"]
     wanted = sorted(topic for topic in PROVIDERS["robaws"].topics if allowed is None or topic in allowed)
     listed = _listed(job)
+    there = {str(one.get("id")) for one in listed}
     made = {str(row["external_id"]) for row in known if row["external_id"]}
     mine = [one for one in listed if one.get("url") == address or str(one.get("id")) in made]
+    # Not by whether one leads here: that may be ours, made before we could write it down.
+    dropped = bool(made) and not made & there
     right = [one for one in mine if _is_right(one, made, address, wanted)]
-    if right:
-        kept, dropped = str(right[0]["id"]), False
-    else:
-        kept, dropped = _make(job, address, wanted), bool(made) and not mine
+    kept = str(right[0]["id"]) if right else _make(job, address, wanted)
     for one in mine:
         if str(one.get("id")) != kept:
             _call(job, "webhooks.remove", "DELETE", f"/{quote(str(one.get('id')), safe='')}")

@@ -2,7 +2,8 @@
 
 Comes in: what was known. Comes out: how each topic stands. Left behind at Shopify: one subscription a topic, at our
 address; those of the same app at other addresses are left alone, unless we made them. A process that dies in the
-middle leaves some topics undone, which the next look finds.
+middle leaves some topics undone, which the next look finds, and some done that nothing tells of: what was dropped is
+known by its id, which is not listed any more, whoever has put the topic back.
 
 Source: shopify.dev, webhookSubscriptions, read 2026-11.
 """
@@ -65,8 +66,8 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
     for topic in wanted_topics(job):
         mine = sorted(ours.pop(_name(topic), []), key=lambda one: one["uri"] != address)
         kept, extra = mine[:1], mine[1:]
-        # Somebody else put it back meanwhile, if it is there: then nothing was lost.
-        found.append(_settled(api, topic, address, kept[0] if kept else None, was_there=topic in gone and not kept))
+        # Whoever put it back: it may have been ourselves, before we could write that down.
+        found.append(_settled(api, topic, address, kept[0] if kept else None, was_dropped=topic in gone))
         _remove(api, extra)
     for unwanted in ours.values():
         _remove(api, unwanted)
@@ -74,9 +75,9 @@ def reconcile(job: Job, known: Sequence[Mapping[str, Any]]) -> list[Found]:
     return found + [Found(topic, RegistrationState.BY_HAND, address=address, note=note) for topic in BY_HAND]
 
 
-def _settled(api: ShopifyApi, topic: str, address: str, there: Subscription | None, *, was_there: bool) -> Found:
+def _settled(api: ShopifyApi, topic: str, address: str, there: Subscription | None, *, was_dropped: bool) -> Found:
     if there is not None and there["uri"] == address:
-        return Found(topic, RegistrationState.REGISTERED, str(there["id"]), address)
+        return Found(topic, RegistrationState.REGISTERED, str(there["id"]), address, is_dropped=was_dropped)
     sub = {"uri": address, "format": "JSON"}
     try:
         if there is not None:
@@ -89,11 +90,11 @@ def _settled(api: ShopifyApi, topic: str, address: str, there: Subscription | No
         return Found(topic, RegistrationState.REFUSED, address=address, note=failure.message)
     problems = "; ".join(str(error["message"]) for error in answer["userErrors"])
     if "already been taken" in problems:  # by a request of ours whose answer was lost
-        return Found(topic, RegistrationState.REGISTERED, None, address)
+        return Found(topic, RegistrationState.REGISTERED, None, address, is_dropped=was_dropped)
     if problems:
         return Found(topic, RegistrationState.REFUSED, address=address, note=problems[:500])
     made = str(answer["webhookSubscription"]["id"])
-    return Found(topic, RegistrationState.REGISTERED, made, address, is_dropped=was_there)
+    return Found(topic, RegistrationState.REGISTERED, made, address, is_dropped=was_dropped)
 
 
 def _listed(api: ShopifyApi) -> list[Subscription]:

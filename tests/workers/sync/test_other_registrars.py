@@ -157,6 +157,23 @@ def test_a_suspended_endpoint_is_put_back_with_an_alert(rig: Rig, robaws: Robaws
     assert [row["kind"] for row in rig.rows("SELECT kind FROM alerts")] == ["registration.dropped"]
 
 
+def test_a_suspended_endpoint_is_told_of_though_its_making_anew_was_not_answered(rig: Rig, robaws: Robaws) -> None:
+    connect(rig, "robaws", "acme", "old", ROBAWS)
+    rig.do(Kind.REGISTRATION)
+    robaws.suspend(robaws.endpoints[0])
+    rig.forward(hours=25)
+    robaws.faults.append(Fault(500, after=True, method="POST"))
+    rig.run()
+    rig.now = rig.standing(Kind.REGISTRATION)["due_at"]
+    rig.run()
+    assert len(robaws.endpoints) == 1
+    assert {drops for _, _, drops in states(rig).values()} == {1}
+    assert [row["kind"] for row in rig.rows("SELECT kind FROM alerts")] == ["registration.dropped"]
+    rig.forward(hours=25)
+    rig.run()
+    assert {drops for _, _, drops in states(rig).values()} == {1}
+
+
 @pytest.mark.parametrize("pair", [("key", "wrong"), ("member", "member-secret")])
 def test_wrong_credentials_end_it(rig: Rig, robaws: Robaws, pair: tuple[str, str]) -> None:
     connect(rig, "robaws", "acme", "old", dict(zip(("api_key", "api_secret"), pair, strict=True)))
@@ -206,6 +223,27 @@ def test_a_facebook_page_subscribes_what_it_did_not_and_keeps_what_it_did(rig: R
     facebook.subscribed = set()
     rig.do(Kind.REGISTRATION)
     assert states(rig)["messages"] == ("registered", "1001", 1)
+
+
+def test_fields_that_a_page_dropped_are_told_of_though_putting_them_back_was_not_answered(
+    rig: Rig, facebook: Facebook
+) -> None:
+    connect(rig, "facebook", "1001", "app-secret", {"page_token": "page-token"})
+    rig.do(Kind.REGISTRATION)
+    facebook.subscribed -= {"feed", "messages"}
+    rig.forward(hours=25)
+    facebook.faults.append(Fault(400, after=True, method="POST"))
+    rig.run()
+    assert facebook.subscribed == set(FIELDS)
+    assert rig.standing(Kind.REGISTRATION)["state"] == "failed"
+    rig.do(Kind.REGISTRATION)
+    assert {field: states(rig)[field][2] for field in FIELDS} == {
+        field: int(field in ("feed", "messages")) for field in FIELDS
+    }
+    [alert] = rig.rows("SELECT detail FROM alerts WHERE kind = 'registration.dropped'")
+    assert alert["detail"]["topics"] == ["feed", "messages"]
+    rig.do(Kind.REGISTRATION)
+    assert states(rig)["feed"] == ("registered", "1001", 1)
 
 
 @pytest.mark.parametrize(

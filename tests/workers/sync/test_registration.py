@@ -10,7 +10,8 @@ from shared.upstream_work import Kind
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
 from workers.sync.shopify_webhooks import ALWAYS, BY_HAND
-from workers.sync.work import DOINGS
+from workers.sync.upstream import Upstream
+from workers.sync.work import DOINGS, work
 
 
 def topics(rig: Rig) -> dict[str, dict[str, Any]]:
@@ -83,6 +84,41 @@ def test_a_webhook_that_failed_eight_times_is_dropped_by_the_shop_put_back_by_th
     assert there(rig)["PRODUCTS_UPDATE"] == ["http://127.0.0.1:61001/api/webhooks/shopify"]
     [alert] = rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'")
     assert (alert["severity"], alert["detail"]["topics"]) == ("warning", ["products/update"])
+
+
+class _Dying(Upstream):
+    """A worker's way out that dies after so many calls of a kind were answered."""
+
+    def __init__(self, rig: Rig, what: str, *, after: int = 1) -> None:
+        super().__init__(rig.context.settings, rig.context.client)
+        self.what, self.left = what, after
+
+    def exchange(self, what: str, *args: Any, **more: Any) -> Any:
+        reply = super().exchange(what, *args, **more)
+        self.left -= what == self.what
+        if not self.left:
+            raise KeyboardInterrupt
+        return reply
+
+
+@pytest.mark.parametrize("after", [1, 12])
+def test_what_was_dropped_is_told_of_though_the_worker_dies_while_putting_it_back(rig: Rig, after: int) -> None:
+    rig.do(Kind.REGISTRATION)
+    kept = [] if after > 1 else [one for one in rig.shop.subscriptions if one["topic"] != "PRODUCTS_UPDATE"]
+    dropped = len(rig.shop.subscriptions) - len(kept)
+    rig.shop.subscriptions = kept
+    rig.forward(hours=25)
+    with pytest.raises(KeyboardInterrupt):
+        work(rig.context, clock=lambda: rig.now, upstream=_Dying(rig, "shopify.webhooks.add", after=after))
+    rig.forward(seconds=91)
+    rig.run()
+    assert rig.standing(Kind.REGISTRATION)["state"] == "done"
+    assert sum(row["drops"] for row in topics(rig).values()) == dropped
+    [alert] = rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'")
+    assert len(alert["detail"]["topics"]) == dropped
+    rig.forward(hours=25)
+    rig.run()
+    assert sum(row["drops"] for row in topics(rig).values()) == dropped  # once
 
 
 def test_ours_at_an_old_address_are_mended_extra_ones_removed_and_others_left_alone(rig: Rig) -> None:
