@@ -99,13 +99,15 @@ def create(
     return _shown(row), made
 
 
-def get(connection: Connection, source_id: UUID, *, account_id: UUID | None) -> dict[str, Any]:
+def get(connection: Connection, source_id: UUID, *, account_id: UUID | None, lock: bool = False) -> dict[str, Any]:
     """The source; `account_id` None: whosever it is.
+
+    `lock`: nobody else changes it until the transaction ends, as whoever writes back a part of it has to ask.
 
     Raises:
         NotFound: there is none of this id in the account.
     """
-    return _shown(_row(connection, source_id, account_id=account_id))
+    return _shown(_row(connection, source_id, account_id=account_id, lock=lock))
 
 
 def list_sources(

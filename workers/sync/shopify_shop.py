@@ -47,7 +47,8 @@ def learn_currency(job: Job, shop: dict[str, Any]) -> None:
     except ValueError:
         return
     with transaction(job.context.engine) as connection:
-        row = sources.get(connection, job.source["id"], account_id=None)
+        # Locked, or what a person sets between this and the writing would be lost.
+        row = sources.get(connection, job.source["id"], account_id=None, lock=True)
         currencies = row["settings"].get("currencies") or {}
         if currencies.get(job.tenant) == code:
             return

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from shared import sources
 from shared.clock import after
 from shared.db.engine import transaction
 from shared.upstream_work import Kind
@@ -344,3 +345,35 @@ def test_a_customers_webhook_has_nothing_read(served: Rig) -> None:
         drain(served.context, shard)
     with transaction(served.context.engine):
         assert served.rows("SELECT * FROM upstream_work WHERE kind = 'sync'") == []
+
+
+def test_what_a_person_sets_while_the_shops_currency_is_learned_is_not_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person's change comes at the worst moment: if it can, then at once, and if the row is locked, afterwards."""
+    real = sources.get
+
+    def person() -> bool:
+        with transaction(rig.context.engine) as connection:
+            free = connection.execute(text("SELECT settings FROM sources FOR UPDATE SKIP LOCKED")).scalar()
+            if free is None:
+                return False
+            currencies = {**free.get("currencies", {}), "other.myshopify.com": "JPY"}
+            changes = {"settings": {**free, "currencies": currencies}}
+            sources.change(connection, rig.source, account_id=rig.account, changes=changes, now=rig.now)
+            return True
+
+    is_done: list[bool] = []
+
+    def disturbed(*args: Any, **more: Any) -> dict[str, Any]:
+        row = real(*args, **more)
+        is_done.append(person())
+        return row
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.sync.shopify_shop.sources.get", disturbed)
+        rig.do(Kind.SYNC)
+    assert len(is_done) == 1
+    assert is_done[0] or person()
+    [source] = rig.rows("SELECT settings FROM sources")
+    assert source["settings"]["currencies"] == {SHOP: "EUR", "other.myshopify.com": "JPY"}
