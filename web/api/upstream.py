@@ -44,7 +44,9 @@ class Registration(Shape):
     state: str = Field(description="registered, refused, or by_hand: a person enters it there.")
     external_id: str | None
     address: str | None
-    note: str | None = Field(description="Why it is refused, or what to enter where.")
+    note: str | None = Field(
+        description="Why it is refused, what to enter where, or in which other version it is sent."
+    )
     drops: int = Field(description="How often the provider had dropped it, and it was put back.")
     registered_at: Instant | None
     checked_at: Instant

@@ -136,6 +136,70 @@ def test_ours_at_an_old_address_are_mended_extra_ones_removed_and_others_left_al
     assert "webhookSubscriptionUpdate" in rig.shop.calls
 
 
+def subscription(rig: Rig, topic: str) -> dict[str, Any]:
+    [one] = [one for one in rig.shop.subscriptions if one["topic"] == topic]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("format", "XML"),
+        ("filter", "total_price:>1000"),
+        ("includeFields", ["id"]),
+        ("metafieldNamespaces", ["care"]),
+    ],
+)
+@pytest.mark.parametrize("is_mended", [True, False])
+def test_one_that_brings_less_than_all_or_in_another_form_is_mended_or_made_anew(
+    rig: Rig, field: str, value: object, is_mended: bool
+) -> None:
+    rig.do(Kind.REGISTRATION)
+    subscription(rig, "ORDERS_CREATE")[field] = value
+    if not is_mended:
+        rig.shop.unmended = {field}
+    rig.shop.calls.clear()
+    rig.do(Kind.REGISTRATION)
+    remade = ["webhookSubscriptionDelete", "webhookSubscriptionCreate"]
+    assert writes(rig) == ["webhookSubscriptionUpdate", *([] if is_mended else remade)]
+    one, row = subscription(rig, "ORDERS_CREATE"), topics(rig)["orders/create"]
+    assert one[field] == ("JSON" if field == "format" else None if field == "filter" else [])
+    assert (row["state"], row["external_id"], row["note"], row["drops"]) == ("registered", one["id"], None, 0)
+    rig.shop.calls.clear()
+    rig.do(Kind.REGISTRATION)
+    assert writes(rig) == []
+
+
+def test_webhooks_of_an_older_version_are_made_anew_in_ours(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    subscription(rig, "ORDERS_CREATE")["apiVersion"] = {"handle": "2025-10"}
+    rig.shop.calls.clear()
+    rig.do(Kind.REGISTRATION)
+    assert writes(rig) == ["webhookSubscriptionDelete", "webhookSubscriptionCreate"]
+    one, row = subscription(rig, "ORDERS_CREATE"), topics(rig)["orders/create"]
+    assert one["apiVersion"] == {"handle": rig.context.settings.shopify_api_version}
+    assert (row["state"], row["external_id"], row["note"], row["drops"]) == ("registered", one["id"], None, 0)
+    assert rig.rows("SELECT * FROM alerts WHERE kind = 'registration.dropped'") == []
+
+
+def test_a_version_that_the_app_itself_sets_is_told_and_not_fought_over(rig: Rig) -> None:
+    rig.do(Kind.REGISTRATION)
+    rig.shop.webhook_version = "2026-07"
+    subscription(rig, "ORDERS_CREATE")["apiVersion"] = {"handle": "2026-07"}
+    rig.do(Kind.REGISTRATION)
+    row = topics(rig)["orders/create"]
+    assert row["state"] == "registered"
+    assert "2026-07" in row["note"]
+    rig.shop.calls.clear()
+    rig.do(Kind.REGISTRATION)
+    assert (writes(rig), topics(rig)["orders/create"]["note"]) == ([], row["note"])
+    rig.shop.webhook_version = None
+    rig.set(shopify_api_version="2027-01")
+    rig.do(Kind.REGISTRATION)
+    assert {one["apiVersion"]["handle"] for one in rig.shop.subscriptions} == {"2027-01"}
+    assert topics(rig)["orders/create"]["note"] is None
+
+
 def test_a_topic_that_is_refused_says_why_and_does_not_keep_the_others_from_it(rig: Rig) -> None:
     rig.shop.refused_topics.add("CUSTOMERS_CREATE")
     assert rig.do(Kind.REGISTRATION)["state"] == "done"
