@@ -52,13 +52,22 @@ def create(
     Raises:
         NotFound: the account has no such source.
         Unacceptable: the external id or the credentials are malformed.
-        Conflict: the source has this shop already.
+        Conflict: the source has this shop already, or another where it can have one only.
     """
     owned = select(sources.c.provider).where(sources.c.id == source_id, sources.c.account_id == account_id)
     name = connection.execute(owned.with_for_update(key_share=True)).scalar()
     if name is None:
         raise NotFound("source")
-    external_id = _named(PROVIDERS[name], external_id)
+    provider = PROVIDERS[name]
+    external_id = _named(provider, external_id)
+    # The source is locked, so that of two at once the second sees the first.
+    others = select(integrations.c.external_id).where(integrations.c.source_id == source_id)
+    if provider.is_of_one and (other := connection.execute(others).scalars().first()) not in (None, external_id):
+        raise Conflict(
+            "source_taken",
+            f"A source of {provider.title} has one integration, whose secret is the source's newest, and this one has "
+            f"{other!r}: add a source for {external_id!r}, or remove that one first.",
+        )
     integration_id = new_id()
     row = (
         connection.execute(

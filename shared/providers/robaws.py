@@ -234,4 +234,5 @@ ROBAWS = Provider(
     topics=TOPICS,
     sign=sign,
     check_settings=check_settings,
+    is_of_one=True,  # each endpoint has a secret of its own, which becomes the source's newest
 )

@@ -56,3 +56,13 @@ def test_what_is_no_shop_is_refused_and_said_how_one_is_called(run: Run, told: T
     assert refused.exit_code != 0
     assert "acme.myshopify.com" in refused.output
     assert told("integrations", "list") == []
+
+
+def test_a_second_company_of_one_robaws_source_is_refused(run: Run, told: Told) -> None:
+    told("accounts", "create", "acme")
+    source = told("sources", "add", "robaws", "--secret", "s")
+    told("integrations", "add", source["id"], "company-a")
+    refused = run("integrations", "add", source["id"], "company-b")
+    assert refused.exit_code != 0
+    assert "one integration" in refused.output
+    assert [row["externalId"] for row in told("integrations", "list")] == ["company-a"]

@@ -1,5 +1,6 @@
 """What a shop, a page or a seller may be called: what stands in URLs and paths is looked at when it is added."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ from shared import accounts, integrations, sources
 from shared.clock import utc_now
 from shared.crypto import KeyRing
 from shared.db.engine import transaction
-from shared.errors import Unacceptable
+from shared.errors import Conflict, Unacceptable
 
 NOW = utc_now()
 SETTINGS = {"amazon": {"topicArns": ["arn:aws:sns:eu-west-1:123456789012:orders"]}}
@@ -81,3 +82,29 @@ def test_what_its_provider_calls_nobody_is_refused(
         with pytest.raises(Unacceptable) as caught:
             add(engine, ring, source, name)
         assert (caught.value.code, caught.value.status) == ("external_id_malformed", 422), name
+
+
+def test_a_source_whose_secret_is_one_companys_has_no_other_company(engine: Engine, ring: KeyRing) -> None:
+    source = a_source(engine, ring, "robaws")
+    add(engine, ring, source, "company-a")
+    with pytest.raises(Conflict) as caught:
+        add(engine, ring, source, "company-b")
+    assert caught.value.code == "source_taken"
+    assert "'company-a': add a source for 'company-b'" in caught.value.message
+    with pytest.raises(Conflict) as caught:
+        add(engine, ring, source, "company-a")
+    assert caught.value.code == "integration_exists"
+
+
+def test_of_two_companies_at_once_one_source_takes_one(engine: Engine, ring: KeyRing) -> None:
+    source = a_source(engine, ring, "robaws")
+
+    def settle(name: str) -> str:
+        try:
+            return add(engine, ring, source, name)
+        except Conflict as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(settle, [f"company-{number}" for number in range(8)]))
+    assert outcomes.count("source_taken") == 7

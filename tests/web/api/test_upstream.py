@@ -102,3 +102,12 @@ def test_what_is_no_shop_is_none_of_a_shopify_source(world: World, name: str) ->
     assert caller.get("/api/admin/integrations").json["integrations"] == []
     named = caller.post("/api/admin/integrations", {"sourceId": source, "externalId": "Acme"})
     assert named.json["integration"]["externalId"] == "acme.myshopify.com"
+
+
+def test_a_second_company_of_one_robaws_source_is_refused(world: World) -> None:
+    source = world.source(provider="robaws", path="robaws/acme")["source"]["id"]
+    caller = world.caller()
+    assert caller.post("/api/admin/integrations", {"sourceId": source, "externalId": "company-a"}).status_code == 201
+    response = caller.post("/api/admin/integrations", {"sourceId": source, "externalId": "company-b"})
+    assert (response.status_code, response.json["error"]["code"]) == (409, "source_taken")
+    assert "add a source" in response.json["error"]["message"]
