@@ -42,6 +42,10 @@ def build(parcel: Parcel, now: datetime) -> Outgoing | Judgement:  # noqa: ARG00
     user = orjson.loads(parcel.body)["data"]["user"]
     if not user.get("externalId"):
         return Judgement(Verdict.DEAD, "customer_id_missing")
+    # However it is encoded, this is a step of a path, and what would be deleted is everything.
+    # Source: RFC 3986, 6.2.2.
+    if parcel.event_type == "user.deleted" and user["externalId"] in (".", ".."):
+        return Judgement(Verdict.DEAD, "customer_id_malformed")
     base = parcel.url.rstrip("/")
     name = parcel.settings.get("apiKeyHeader", DEFAULT_HEADER)
     key = parcel.secrets[0]

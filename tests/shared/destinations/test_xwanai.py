@@ -48,6 +48,15 @@ def test_a_user_without_an_id_at_its_provider_is_given_up_and_nothing_is_sent():
     assert XWANAI.build(nameless, NOW) == Judgement(Verdict.DEAD, "customer_id_missing")
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_deletion_that_no_url_can_name_is_given_up_and_nothing_is_sent(name: str):
+    body = json.dumps({"data": {"user": {"externalId": name}}}).encode()
+    deletion = replace(parcel(XWANAI, "user.deleted"), body=body)
+    assert XWANAI.build(deletion, NOW) == Judgement(Verdict.DEAD, "customer_id_malformed")
+    assert json.loads(_built("user.updated", body=body).body)["customer_id"] == name
+    assert _built("user.deleted", body=b'{"data": {"user": {"externalId": "..."}}}').url.endswith("/customers/...")
+
+
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
