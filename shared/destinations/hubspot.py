@@ -31,7 +31,7 @@ from shared.destinations.values import is_path, pick, plain
 BATCH = 100  # inputs in one request
 PATH: Final = "/crm/v3/objects/contacts/batch/upsert"
 REPLY_BYTES = 2_000_000
-OK, MULTI_STATUS, BAD_REQUEST, TOO_MANY_REQUESTS = 200, 207, 400, 429
+OK, MULTI_STATUS, BAD_REQUEST, TOO_LARGE, TOO_MANY_REQUESTS = 200, 207, 400, 413, 429
 BUSY_SECONDS = 10.0  # the window of the limit on bursts
 USED_UP_SECONDS = 3_600.0  # the limit on a day is reached: look again in an hour
 REQUESTS_PER_TEN_SECONDS = 100  # of a free or Starter account; others may have 190
@@ -73,7 +73,7 @@ def converse(
     while chunks:
         chunk = chunks.pop()
         answer = yield _request(parcels[0], chunk)
-        if answer.status == BAD_REQUEST and len(chunk) > 1:
+        if answer.status in (BAD_REQUEST, TOO_LARGE) and len(chunk) > 1:
             middle = len(chunk) // 2
             chunks += [chunk[middle:], chunk[:middle]]
             continue

@@ -1,8 +1,8 @@
 """HubSpot's batch upsert of contacts: keeps contacts by e-mail, and refuses what HubSpot refuses.
 
 A wrong token, what is no JSON, more than 100 inputs, the same id twice, a property that does not exist or a malformed
-address (of one contact alone: 207, of the whole batch when it cannot be read: 400), and more requests than the account
-may make.
+address (of one contact alone: 207, of the whole batch when it cannot be read: 400), a request that is too large, and
+more requests than the account may make.
 """
 
 import re
@@ -28,6 +28,7 @@ class HubSpot(Served):
         self.properties = {"email", "firstname", "lastname", "phone"}
         self.busy: set[str] = set()  # contacts whose write fails for now
         self.names_errors = True  # a partial failure says whose it is
+        self.most_bytes: int | None = None  # of one request
         self.left: int | None = None  # requests before the limit of the day
 
     def answer(
@@ -46,6 +47,8 @@ class HubSpot(Served):
             if self.left <= 0:
                 return Reply(429, {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY"})
             self.left -= 1
+        if self.most_bytes is not None and len(body) > self.most_bytes:
+            return _error(413, "REQUEST_TOO_LARGE")
         if headers.get("content-type") != "application/json":
             return _error(415, "UNSUPPORTED_MEDIA_TYPE")
         try:

@@ -41,6 +41,14 @@ def test_a_batch_that_is_too_long_names_one_twice_or_has_an_unknown_property_is_
         assert api.contacts == {}
 
 
+def test_a_request_that_is_too_large_is_refused_whole():
+    with HubSpot() as api:
+        api.most_bytes = 300
+        assert upsert(api, contact("a@b.example")).status_code == 200
+        assert upsert(api, contact("c@b.example", phone="1" * 300)).status_code == 413
+        assert list(api.contacts) == ["a@b.example"]
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [

@@ -110,6 +110,17 @@ def test_a_batch_that_is_refused_whole_is_halved_until_the_bad_one_stands_alone(
     assert desk.lane(subscription).failed_count == 1
 
 
+def test_a_batch_that_is_too_large_goes_in_parts_and_only_what_is_too_large_alone_is_dead(desk: Desk, api: HubSpot):
+    subscription = subscribed(desk, api)
+    ids = owe(desk, subscription, *addresses(100), firstName="Zoë")
+    (huge,) = owe(desk, subscription, "huge@lindenhof.example", firstName="Z" * 20_000)
+    api.most_bytes = 10_000
+    desk.dispatch()
+    assert {desk.delivery(delivery).state for delivery in ids} == {"delivered"}
+    assert (desk.delivery(huge).state, desk.delivery(huge).last_error) == ("dead", "http_413")
+    assert len(api.contacts) == 100
+
+
 def test_a_429_uses_up_no_try_and_the_day_is_waited_out(desk: Desk, api: HubSpot):
     subscription = subscribed(desk, api, retry_attempts=0)
     api.left = 0
