@@ -1,7 +1,8 @@
 """Lets go of a shop that has thrown the app out.
 
 Comes in: whose it is and when that was, inside the caller's transaction. Left behind: the integration switched off, its
-credentials gone, with an entry in the audit log and an alert. A process that dies before the commit leaves nothing.
+credentials gone, with an entry in the audit log and an alert, and none that its work fails. What was begun for it the
+next order of upstream work gives up. A process that dies before the commit leaves nothing.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared import audit
-from shared.alerts import raise_alert
+from shared.alerts import raise_alert, resolve
+from shared.upstream_work import Kind
 
 # An uninstall may come after the next install; host names have no case.
 _UNINSTALL = text("""
@@ -52,6 +54,9 @@ def uninstall(connection: Connection, told: Uninstalled, *, now: datetime) -> No
             detail=detail if told.message_id is None else detail | {"messageId": str(told.message_id)},
             now=now,
         )
+        for kind in Kind:  # what failed for it waits for nobody any more
+            for trouble in ("failing", "incomplete"):
+                resolve(connection, kind=f"{kind}.{trouble}", subject_id=integration_id, now=now)
         raise_alert(
             connection,
             account_id=told.account_id,

@@ -67,6 +67,23 @@ UPDATE upstream_work SET progress = CAST(:progress AS jsonb), progressed_at = :n
 WHERE integration_id = :integration_id AND kind = :kind AND claim_id = :claim_id
 """)
 _HOLD: Final = text("SELECT 1 FROM upstream_work WHERE claim_id = :claim_id FOR UPDATE")
+# Due again, so that it begins anew should the integration be active once more. What is locked is somebody's just now.
+_ABANDON: Final = text("""
+WITH begun AS (
+    SELECT w.integration_id, w.kind
+    FROM upstream_work w
+    JOIN integrations i ON i.id = w.integration_id AND i.state <> 'active'
+    WHERE w.state = 'running' OR w.progress IS NOT NULL
+    FOR UPDATE OF w SKIP LOCKED
+), pages AS (
+    DELETE FROM sync_pages p USING begun WHERE p.integration_id = begun.integration_id AND begun.kind = 'sync'
+)
+UPDATE upstream_work w
+SET state = 'waiting', due_at = LEAST(w.due_at, :now), claim_id = NULL, lease_until = NULL, tries = 0,
+    progress = NULL, progressed_at = NULL, asked_for = NULL, not_before = NULL, left_alone_until = NULL
+FROM begun WHERE w.integration_id = begun.integration_id AND w.kind = begun.kind
+""")
+_IS_ACTIVE: Final = text("SELECT 1 FROM integrations WHERE id = :integration_id AND state = 'active' FOR SHARE")
 
 
 class ClaimLost(CrossdockError):
@@ -170,6 +187,19 @@ def fail(
     values |= {"error_code": code, "error": message, "keep": not is_final, "ends": is_final}
     settled: datetime | None = connection.execute(_SETTLE, values | _key(claim)).scalar()
     return settled
+
+
+def is_for_an_active(connection: Connection, claim: Claim) -> bool:
+    """Whether the claim's integration is active, which it stays until the transaction ends."""
+    return connection.execute(_IS_ACTIVE, {"integration_id": str(claim.integration_id)}).one_or_none() is not None
+
+
+def abandon(connection: Connection, *, now: datetime) -> None:
+    """Give up whatever was begun for integrations that are not active any more, with all that it has read so far.
+
+    Whoever is still at it loses its claim. Idempotent.
+    """
+    connection.execute(_ABANDON, {"now": now})
 
 
 def _settled(state: str, now: datetime, due_at: datetime | None) -> dict[str, Any]:

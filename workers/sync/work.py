@@ -1,8 +1,8 @@
 """Does the upstream work that is due: `upstream.work`.
 
 Comes in: an order to look. Left behind: for each piece a result, or when it is tried again and why, and an alert when
-a person is needed. A worker that dies in the middle leaves a lease; when it ends another goes on. One that Celery stops
-for its soft time limit leaves a failed try.
+a person is needed. A worker that dies in the middle leaves a lease; when it ends another goes on, or gives up what was
+begun for an integration that is not active any more. One that Celery stops for its soft time limit leaves a failed try.
 """
 
 import time
@@ -55,6 +55,8 @@ def work(
     def is_over() -> bool:
         return stopping.is_stopping() or time.monotonic() >= end
 
+    with transaction(context.engine) as connection:
+        claims.abandon(connection, now=clock())
     while not is_over():
         now = clock()
         with transaction(context.engine) as connection:
@@ -109,6 +111,13 @@ def _settle(connection: Connection, job: Job, outcome: Done | GoOn | UpstreamFai
         case GoOn():
             claims.postpone(connection, claim, outcome.progress, now=now, due_at=outcome.due_at)
             return "continued"
+    # The work's row before its integration's, as a drain locks them.
+    if not claims.hold(connection, claim):
+        return "failed"  # another has taken it over, and tells how it goes
+    if not claims.is_for_an_active(connection, claim):
+        # The shop has thrown the app out meanwhile, or a person has switched it off: that it fails is no news then.
+        claims.abandon(connection, now=now)
+        return "failed"
     due_at = claims.fail(
         connection,
         claim,

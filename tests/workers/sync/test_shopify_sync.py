@@ -3,19 +3,24 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from shared import sources
+from shared import integrations, sources
 from shared.clock import after
 from shared.db.engine import transaction
 from shared.upstream_work import Kind
 from tests.doubles.shopify.shop import Bucket
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
-from workers.sync.upstream import Upstream
+from workers.inbound.uninstall import Uninstalled, uninstall
+from workers.sync import claims
+from workers.sync.job import GoOn, load
+from workers.sync.shopify_sync import sync
+from workers.sync.upstream import Upstream, UpstreamFailed
 from workers.sync.work import work
 
 
@@ -377,3 +382,97 @@ def test_what_a_person_sets_while_the_shops_currency_is_learned_is_not_lost(
     assert is_done[0] or person()
     [source] = rig.rows("SELECT settings FROM sources")
     assert source["settings"]["currencies"] == {SHOP: "EUR", "other.myshopify.com": "JPY"}
+
+
+class _Disturbed(Upstream):
+    """A worker's way out, before whose reading of variants something happens."""
+
+    def __init__(self, rig: Rig, happens: Callable[[], None]) -> None:
+        super().__init__(rig.context.settings, rig.context.client)
+        self.happens = happens
+
+    def exchange(self, what: str, *args: Any, **more: Any) -> Any:
+        if what == "shopify.sync.variants":
+            self.happens()
+        return super().exchange(what, *args, **more)
+
+
+def leave(rig: Rig) -> None:
+    """The shop throws the app out, and its webhook says so."""
+    rig.shop.throw_out()
+    told = Uninstalled(rig.account, rig.source, "shopify", SHOP, rig.now, "told")
+    with transaction(rig.context.engine) as connection:
+        uninstall(connection, told, now=rig.now)
+
+
+def open_alerts(rig: Rig) -> list[str]:
+    return [row["kind"] for row in rig.rows("SELECT kind FROM alerts WHERE resolved_at IS NULL")]
+
+
+def test_an_uninstall_in_the_middle_of_a_sync_leaves_no_alert_that_it_fails_and_no_pages(rig: Rig) -> None:
+    rig.shop.add_products(3)
+    rig.ask(Kind.SYNC)
+    work(rig.context, clock=lambda: rig.now, upstream=_Disturbed(rig, lambda: leave(rig)))
+    assert open_alerts(rig) == ["integration.uninstalled"]
+    assert rig.rows("SELECT * FROM sync_pages") == []
+    assert rig.standing(Kind.SYNC)["state"] == "waiting"
+    assert rig.run() == {"done": 0, "continued": 0, "failed": 0}
+
+
+def test_an_alert_that_a_sync_fails_ends_with_the_uninstall_that_was_its_reason(rig: Rig) -> None:
+    rig.shop.throw_out()
+    rig.do(Kind.SYNC)
+    assert open_alerts(rig) == ["sync.failing"]
+    leave(rig)
+    assert open_alerts(rig) == ["integration.uninstalled"]
+
+
+def test_a_shop_that_leaves_while_its_sync_waits_and_comes_back_is_read_anew_and_whole(rig: Rig) -> None:
+    rig.shop.add_products(3)
+    rig.do(Kind.SYNC)
+
+    def stumble() -> None:
+        raise UpstreamFailed("throttled", "later", wait_seconds=300)
+
+    rig.ask(Kind.SYNC)
+    work(rig.context, clock=lambda: rig.now, upstream=_Disturbed(rig, stumble))
+    assert rig.rows("SELECT * FROM sync_pages") != []
+    leave(rig)
+    rig.run()
+    assert rig.rows("SELECT * FROM sync_pages") == []
+    rig.forward(hours=1)
+    rig.shop.token = "shpat_good"
+    with transaction(rig.context.engine) as connection:
+        changes = {"state": "active", "credentials": {"access_token": "shpat_good"}}
+        ring = rig.context.ring
+        integrations.change(connection, ring, rig.integration, account_id=rig.account, changes=changes, now=rig.now)
+    assert on_done(rig)["products"] == 3
+    assert rig.rows("SELECT * FROM products WHERE deleted_at IS NOT NULL") == []
+
+
+def test_a_worker_whose_work_was_given_up_by_another_settles_nothing(rig: Rig) -> None:
+    rig.shop.add_products(3)
+
+    def let_go() -> None:
+        rig.execute("UPDATE integrations SET state = 'disabled'")
+        rig.run()  # another worker looks
+        rig.execute("UPDATE integrations SET state = 'active'")
+
+    rig.ask(Kind.SYNC)
+    upstream = _Disturbed(rig, let_go)
+    with transaction(rig.context.engine) as connection:
+        claim = claims.take(connection, kinds=[Kind.SYNC], now=rig.now, lease_seconds=90)
+        assert claim is not None
+        job = load(
+            connection,
+            rig.context.ring,
+            claim,
+            context=rig.context,
+            upstream=upstream,
+            now=rig.now,
+            is_over=lambda: False,
+        )
+    assert job is not None
+    assert isinstance(sync(job), GoOn)
+    assert (rig.rows("SELECT path FROM documents"), rig.rows("SELECT * FROM sync_pages")) == ([], [])
+    assert on_done(rig)["products"] == 3
