@@ -50,7 +50,9 @@ _FOR_LATER: Final = ("throttled", "too_many_requests")
 _OUR_WAITS: Final = ("account_shut", "circuit_open")
 # A header that requests, or one that http.client, will not write.
 _UNSENDABLE: Final = (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeEncodeError)
-_A_PERSONS: Final = frozenset({"credentials_missing", "credentials_malformed", "refresh_refused", "refresh_ended"})
+_A_PERSONS: Final = frozenset(
+    {"credentials_missing", "credentials_malformed", "refresh_refused", "refresh_ended", "tenant_malformed"}
+)
 
 
 class UpstreamFailed(CrossdockError):

@@ -132,10 +132,10 @@ def test_pages_that_are_hours_old_are_read_anew(rig: Rig) -> None:
 def fail(rig: Rig, *, status: int = 500, times: int = 3, **headers: str) -> None:
     """What is due fails, and no circuit makes it look as if it did."""
     rig.context.client.flushall()
-    rig.shopify.failures.clear()
+    rig.shopify.faults.clear()
     rig.shopify.fail(status, times=times, **headers)
     rig.run()
-    assert not rig.shopify.failures
+    assert not rig.shopify.faults
 
 
 def due_in(rig: Rig) -> float:

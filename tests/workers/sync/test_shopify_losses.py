@@ -98,6 +98,19 @@ def test_a_sync_that_was_begun_by_a_release_that_did_not_count_its_pages_begins_
     assert deleted(rig) == 0
 
 
+def answer_with(patch: pytest.MonkeyPatch, odd: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Have each page of products be what `odd` makes of it."""
+    well = graphql.run
+
+    def run(*asked: Any, **more: Any) -> dict[str, Any]:
+        answer = well(*asked, **more)
+        if "products" in answer["data"]:
+            answer["data"]["products"] = odd(answer["data"]["products"])
+        return answer
+
+    patch.setattr(graphql, "run", run)
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -114,9 +127,8 @@ def test_a_page_with_a_node_that_is_none_or_without_its_cursor_is_no_page(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, odd: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     read_once(rig, 60)
-    well = graphql.FIELDS["products"]
     with monkeypatch.context() as patch:
-        patch.setitem(graphql.FIELDS, "products", lambda *asked: odd(well(*asked)))
+        answer_with(patch, odd)
         rig.run()
     standing = rig.standing(Kind.SYNC)
     assert (standing["state"], standing["error_code"]) == ("failed", "answer_malformed")
@@ -130,8 +142,12 @@ def test_a_cursor_that_leads_to_the_same_page_again_is_not_followed_for_ever(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.shop.add_products(60)
-    well = graphql.FIELDS["products"]
-    again = {"pageInfo": {"hasNextPage": True, "endCursor": "50"}}
-    monkeypatch.setitem(graphql.FIELDS, "products", lambda *asked: well(*asked) | again)
+    again: dict[str, Any] = {}
+
+    def stuck(page: dict[str, Any]) -> dict[str, Any]:
+        again.setdefault("pageInfo", page["pageInfo"])
+        return page | again
+
+    answer_with(monkeypatch, stuck)
     assert rig.do(Kind.SYNC)["error_code"] == "answer_malformed"
     assert rig.shop.calls.count("products") == 2

@@ -309,7 +309,10 @@ def test_a_shop_that_is_let_go_meanwhile_has_nothing_kept_of_it(shop: Rig) -> No
     wipe = "UPDATE integrations SET state = 'uninstalled', credentials = NULL"
     shop.shopify.before_renewal = lambda: shop.execute(wipe)
     shop.forward(hours=2)
-    assert shop.do(Kind.SYNC)["error_code"] == "credentials_missing"
+    standing = shop.do(Kind.SYNC)
+    assert (standing["state"], standing["error_code"]) == ("waiting", None)
+    assert shop.rows("SELECT progress FROM upstream_work WHERE progress IS NOT NULL") == []
+    assert shop.rows("SELECT * FROM alerts") == []
     assert shop.rows("SELECT credentials FROM integrations") == [{"credentials": None}]
     with transaction(shop.context.engine) as connection:
         shown = integrations.get(connection, shop.context.ring, shop.integration, account_id=None)
