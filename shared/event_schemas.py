@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from shared.event_types import CATALOGUE, EventType
-from shared.record_kinds import KINDS, Field, Form, RecordKind, camel
+from shared.record_kinds import KINDS, LAST_COUNTED, Field, Form, RecordKind, camel
 from shared.record_shapes import Shape, shapes_of
 from shared.users import CHANNELS
 
@@ -32,6 +32,8 @@ _FORMS: Final[Mapping[Form, Schema]] = {
     Form.TEXTS: {"type": "array", "items": _TEXT},
     Form.ITEMS: {"type": "array", "items": _OBJECT},
     Form.CUSTOM: {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+    Form.FLAGS: {"type": "object", "additionalProperties": {"type": "boolean"}},
+    Form.COUNTS: {"type": "object", "additionalProperties": _COUNT},
     Form.TAGS: {
         "type": "array",
         "items": {
@@ -73,14 +75,14 @@ _USER_PARTS: Final[Mapping[str, Schema]] = {
         "properties": {"given": {"type": "boolean"}, "at": _FORMS[Form.TIME]},
         "required": ["given", "at"],
     },
-    "optIns": {"type": "object", "additionalProperties": {"type": "boolean"}, "required": list(CHANNELS)},
+    "optIns": {**_FORMS[Form.FLAGS], "required": list(CHANNELS)},
     "interactions": {
-        "type": "object",
+        **_FORMS[Form.COUNTS],
         "properties": {
             **dict.fromkeys(("messagesCount", "commentsCount", "storiesCount", "totalCount"), _COUNT),
-            "lastUpdated": _FORMS[Form.TIME],
+            LAST_COUNTED: _FORMS[Form.TIME],
         },
-        "required": ["messagesCount", "commentsCount", "storiesCount", "totalCount", "lastUpdated"],
+        "required": ["messagesCount", "commentsCount", "storiesCount", "totalCount", LAST_COUNTED],
     },
     "timestamps": {
         **_TIMESTAMPS,

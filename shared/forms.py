@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any, Final
 
 from shared.clock import parse_instant, to_json
-from shared.record_kinds import Field, Form
+from shared.record_kinds import LAST_COUNTED, Field, Form
 from shared.record_shapes import Shape, shapes_of
 
 Check = Callable[[Any], Any]  # raises TypeError, which says what was expected
@@ -90,6 +90,29 @@ def _custom(value: Any) -> dict[str, str | None]:
     return {name: _as_text(item) for name, item in _object(value).items()}
 
 
+def _flags(value: Any) -> dict[str, bool | None]:
+    return {name: None if item is None else _of(name, _flag, item) for name, item in _object(value).items()}
+
+
+def _counts(value: Any) -> dict[str, int | str | None]:
+    return {
+        name: _of(name, _json_time if name == LAST_COUNTED else whole, item) for name, item in _object(value).items()
+    }
+
+
+def _json_time(value: Any) -> str | None:
+    at = time(value)
+    return None if at is None else to_json(at)
+
+
+def _of(name: str, check: Check, item: Any) -> Any:
+    """What stands under a name, checked."""
+    try:
+        return check(item)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from error
+
+
 def _as_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -154,6 +177,8 @@ CHECKS: Final[Mapping[Form, Check]] = {
     Form.TEXTS: _texts,
     Form.ITEMS: _items,
     Form.CUSTOM: _custom,
+    Form.FLAGS: _flags,
+    Form.COUNTS: _counts,
     Form.TAGS: _tags,
 }
 
@@ -178,10 +203,7 @@ def _shaped(shape: Shape) -> Check:
         for name, item in found.items():
             its = checks.get(name)
             if its is not None and (item is not None or shape.blank[name] is not None):
-                try:
-                    in_form = its(item)
-                except TypeError as error:
-                    raise TypeError(f"{name}: {error}") from error
+                in_form = _of(name, its, item)
                 if in_form is not item:
                     formed[name] = in_form
         return {**found, **formed} if formed else found

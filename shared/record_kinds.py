@@ -28,13 +28,18 @@ class Form(StrEnum):
     TEXTS = "texts"  # a list of texts, replaced whole
     ITEMS = "items"  # a list of objects, replaced whole
     CUSTOM = "custom"  # an OBJECT whose values are texts
+    FLAGS = "flags"  # an OBJECT whose values are flags
+    COUNTS = "counts"  # an OBJECT whose values are counts, and under LAST_COUNTED an instant
     TAGS = "tags"  # ITEMS that keep their id and when they were applied
 
 
+# Those whose keys are facts of their own, so that what is said of some leaves the others as they are.
+MERGED: Final = frozenset({Form.OBJECT, Form.CUSTOM, Form.FLAGS, Form.COUNTS})
+LAST_COUNTED: Final = "lastUpdated"
+
 _BLANKS: Final[Mapping[Form, Any]] = {
+    **{form: {} for form in MERGED},
     Form.FLAG: False,
-    Form.OBJECT: {},
-    Form.CUSTOM: {},
     Form.TEXTS: [],
     Form.ITEMS: [],
     Form.TAGS: [],
@@ -82,7 +87,7 @@ class RecordKind:
     by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
     json_names: Mapping[str, str] = field(init=False, repr=False, compare=False)  # column -> its name in our JSON
     blank: Mapping[str, Any] = field(init=False, repr=False, compare=False)
-    merged: frozenset[str] = field(init=False, repr=False, compare=False)  # the OBJECT and CUSTOM fields
+    merged: frozenset[str] = field(init=False, repr=False, compare=False)  # the fields of the MERGED forms
     has_tag_objects: bool = field(init=False, repr=False, compare=False)
     personal: frozenset[str] = field(init=False, repr=False, compare=False)
     personal_keys: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)  # by field
@@ -93,7 +98,7 @@ class RecordKind:
         object.__setattr__(self, "by_name", by_name)
         object.__setattr__(self, "json_names", {one.name: camel(one.name) for one in self.fields})
         object.__setattr__(self, "blank", {one.name: one.blank for one in self.fields})
-        merged = frozenset(one.name for one in self.fields if one.form in (Form.OBJECT, Form.CUSTOM))
+        merged = frozenset(one.name for one in self.fields if one.form in MERGED)
         object.__setattr__(self, "merged", merged)
         object.__setattr__(self, "has_tag_objects", any(one.form is Form.TAGS for one in self.fields))
         object.__setattr__(self, "personal", frozenset(one.name for one in self.fields if one.personal))
@@ -132,13 +137,14 @@ USER: Final = RecordKind(
     fields=(
         *_fields(Form.TEXT, *users.TEXT_FIELDS, personal=True),
         Field("roles", Form.TEXTS, personal=True),
-        Field("opt_ins", Form.OBJECT, personal=True),
+        Field("opt_ins", Form.FLAGS, personal=True),
         Field("export_consent_given", Form.FLAG, personal=True),
         Field("export_consent_at", Form.TIME, personal=True),
         Field("tags", Form.TAGS, personal=True),
         Field("custom_fields", Form.CUSTOM, personal=True),
         Field("address", Form.PART, personal=True),
-        *_fields(Form.OBJECT, "interactions", "stats", "attributes", personal=True),
+        Field("interactions", Form.COUNTS, personal=True),
+        *_fields(Form.OBJECT, "stats", "attributes", personal=True),
         Field("subscribed_at", Form.TIME, personal=True),
     ),
     created="user.created",

@@ -163,7 +163,7 @@ def _column(name: str, form: Form) -> "Column[Any]":
             return Column(name, Boolean, nullable=False)
         case Form.PART:
             return Column(name, JSONB)
-        case Form.OBJECT | Form.CUSTOM | Form.ITEMS | Form.TAGS:
+        case Form.OBJECT | Form.CUSTOM | Form.FLAGS | Form.COUNTS | Form.ITEMS | Form.TAGS:
             return Column(name, JSONB, nullable=False)
         case Form.TEXTS:
             return Column(name, ARRAY(Text), nullable=False)

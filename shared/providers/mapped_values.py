@@ -15,7 +15,7 @@ from shared.clock import parse_epoch, parse_instant
 from shared.errors import PayloadUnexpected
 from shared.providers import reading
 from shared.providers.contract import JSON
-from shared.record_kinds import Field, Form
+from shared.record_kinds import LAST_COUNTED, Field, Form
 from shared.record_shapes import Shape
 
 EPOCH_MS_FROM = 100_000_000_000  # a number of seconds this large is past the year 5000: it is milliseconds
@@ -161,6 +161,16 @@ def _custom(name: str, value: Any, _: str | None) -> dict[str, str]:
     return {key: _custom_text(item) for key, item in given.items() if item is not None}
 
 
+def _flags(name: str, value: Any, _: str | None) -> dict[str, bool | None]:
+    given: Mapping[str, Any] = {} if value is None else reading.as_object(value, name)
+    return {key: None if item is None else _flag(f"{name}.{key}", item, None) for key, item in given.items()}
+
+
+def _counts(name: str, value: Any, _: str | None) -> dict[str, JSON]:
+    given: Mapping[str, Any] = {} if value is None else reading.as_object(value, name)
+    return {key: (_time if key == LAST_COUNTED else _whole)(f"{name}.{key}", item, None) for key, item in given.items()}
+
+
 def _custom_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -203,5 +213,7 @@ _READERS: Final[Mapping[Form, Callable[[str, Any, str | None], JSON]]] = {
     Form.PART: _part,
     Form.TEXTS: _texts,
     Form.CUSTOM: _custom,
+    Form.FLAGS: _flags,
+    Form.COUNTS: _counts,
     Form.TAGS: _tags,
 }

@@ -17,7 +17,7 @@ from shared.providers.contract import JSON, Change, Outcome
 from shared.providers.expressions import Expr, compiled
 from shared.providers.mapping import as_text
 from shared.providers.options import Options
-from shared.record_kinds import KINDS, Form, RecordKind
+from shared.record_kinds import KINDS, MERGED, Form, RecordKind
 from shared.record_kinds import Field as RecordField
 from shared.record_shapes import shapes_of
 
@@ -175,7 +175,7 @@ def _told(field: RecordField, expression: str, item: JSON) -> tuple[bool, Any]:
     """
     made = compiled(expression)
     there, value = made.find(item)
-    if there and not made.is_path and field.form in (Form.OBJECT, Form.CUSTOM) and isinstance(value, dict):
+    if there and not made.is_path and field.form in MERGED and isinstance(value, dict):
         value = {key: one for key, one in value.items() if one is not None}
         there = bool(value)
     return there, value

@@ -113,6 +113,13 @@ def test_what_would_not_go_through_says_why(world: World, body: Any, state: str,
     assert trial["changes"] == []
 
 
+def test_a_consent_that_is_neither_given_nor_not_would_fail_and_says_which(world: World) -> None:
+    rule = {"kind": "user", "id": "data.id", "fields": {"optIns": "data.consent"}}
+    body = {"type": "contact.made", "data": {"id": "7", "consent": {"email": "subscribed"}}}
+    trial = tried(world, source(world), body=body, settings=SETTINGS | {"records": [rule]})
+    assert (trial["state"], trial["reason"]) == ("failed", "opt_ins.email is neither true nor false")
+
+
 def test_settings_are_tried_before_they_are_set_and_their_mistakes_are_named(world: World) -> None:
     which = source(world)
     other = SETTINGS | {"records": [{"kind": "payment", "id": "data.id", "deleteTopics": ["sale.*"]}]}
