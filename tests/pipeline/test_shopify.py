@@ -7,6 +7,7 @@ from typing import Any
 from shared import orders, queues
 from shared.clock import to_json, utc_now
 from shared.providers import samples
+from tests import envelopes
 from tests.doubles.crm import Crm
 from tests.doubles.shop import Shop, Webhook
 from tests.pipeline.merchant import Merchant
@@ -55,7 +56,7 @@ def test_a_sale_is_told_from_checkout_to_refund(merchant: Merchant, shop: Shop, 
     merchant.wait_delivered(sum(expected.values()))
     assert sorted(crm.accepted_ids("/")) == sorted(merchant.event_ids())
     assert crm.refused() == []
-    told = {body["event"]: body["data"] for body in (json.loads(receipt.body) for receipt in crm.at("/"))}
+    told = {body["event"]: body["data"] for body in (envelopes.read(receipt.body) for receipt in crm.at("/"))}
     order, refund = told["order.paid"]["order"], told["refund.created"]["refund"]
     assert refund["orderExternalId"] == order["externalId"] == told["shipment.delivered"]["shipment"]["orderExternalId"]
     assert order["customerExternalId"] == told["user.created"]["user"]["externalId"]

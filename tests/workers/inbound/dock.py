@@ -14,6 +14,7 @@ from shared.ids import new_id
 from shared.inbox import Inbox, shard_of
 from shared.providers.contract import Headers, Request
 from shared.settings import Settings
+from tests import envelopes
 from tests.workers import rows
 from workers.context import Context
 from workers.inbound.drain import drain
@@ -117,7 +118,7 @@ class Dock:
         return [row["type"] for row in self.rows("events")]
 
     def envelopes(self) -> list[dict[str, Any]]:
-        return [json.loads(row["body"]) for row in self.rows("events")]
+        return [envelopes.read(row["body"]) for row in self.rows("events")]
 
     def left(self) -> int:
         return self.context.inbox.length(self.shard)

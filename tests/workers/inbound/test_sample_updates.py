@@ -15,6 +15,7 @@ from shared.providers import preset_samples, samples
 from shared.providers.contract import Source
 from shared.providers.presets import SCHEMES
 from shared.providers.registry import PROVIDERS
+from tests import envelopes
 from tests.shared.providers.acting import NOW, SECRET, Actor, actor
 from tests.workers import rows
 from workers.inbound.process import process
@@ -222,7 +223,8 @@ def test_an_update_of_what_a_sample_made_is_told(
     with engine.begin() as connection:
         process(connection, [*first, *then], listings=telling.listings, now=RECEIVED)
         states = {row.id: row.state for row in connection.execute(select(messages.c.id, messages.c.state))}
-        told = {(row.message_id, row.type) for row in connection.execute(select(events.c.message_id, events.c.type))}
+        found = list(connection.execute(select(events.c.message_id, events.c.body)))
+    told = {(row.message_id, envelopes.read(row.body)["event"]) for row in found}
     assert set(states.values()) == {"processed"}
     assert [message.message_id for message in then if (message.message_id, event) not in told] == []
 

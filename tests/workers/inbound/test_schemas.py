@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from shared.db.tables import events, messages
 from shared.directory import Listing
 from shared.errors import PayloadUnexpected
-from shared.event_schemas import event_schema, record_schema
+from shared.event_schemas import record_schema
 from shared.ids import new_id
 from shared.providers.contract import Headers, Request, Source
 from shared.providers.record_mapping import Rule, outcome
@@ -20,6 +20,7 @@ from shared.record_changes import record_change
 from shared.record_json import record_json
 from shared.record_kinds import KINDS, RecordKind
 from shared.users import user_json
+from tests.envelopes import read
 from tests.shared.providers.acting import NOW, SECRET
 from tests.workers import rows
 from workers.inbound.guard import apply
@@ -114,10 +115,9 @@ def test_flags_and_counts_are_read_as_such_or_the_message_fails_and_says_why(
         inbound = Inbound(new_id(), source_id, NOW, Request("POST", "/", Headers(), body))
         process(connection, [inbound], listings={source_id: listing}, now=NOW)
         message = connection.execute(select(messages)).mappings().one()
-        envelopes = [json.loads(one) for one in connection.execute(select(events.c.body)).scalars()]
+        envelopes = [read(one) for one in connection.execute(select(events.c.body)).scalars()]
     assert (message["state"], message["reason"]) == ("failed" if reason else "processed", reason)
     assert [one["event"] for one in envelopes] == ([] if reason else ["user.created"])
     for one in envelopes:
-        jsonschema.validate(one, event_schema(one["event"]))
         assert told is not None
         assert one["data"]["user"][field].items() >= told.items()

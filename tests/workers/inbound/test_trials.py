@@ -8,6 +8,7 @@ from shared.directory import Listing
 from shared.ids import new_id
 from shared.providers import samples
 from shared.trials import judge
+from tests import envelopes
 from tests.shared.providers.acting import CASES, NOW, actor
 from tests.workers import rows
 from workers.inbound.process import process
@@ -30,7 +31,7 @@ def test_what_a_trial_says_of_a_first_message_is_what_the_drain_makes_of_it(engi
         with engine.connect() as connection:
             process(connection, [Inbound(new_id(), source_id, NOW, request)], listings={source_id: listing}, now=NOW)
             message = connection.execute(select(messages)).mappings().one()
-            told = connection.execute(select(events.c.type).order_by(events.c.id)).scalars().all()
+            told = connection.execute(select(events.c.body).order_by(events.c.id)).scalars().all()
             connection.rollback()
         assert (trial.state, trial.reason) == (message["state"], message["reason"])
         assert (trial.topic, trial.tenant, trial.delivery_id, trial.occurred_at) == (
@@ -39,4 +40,6 @@ def test_what_a_trial_says_of_a_first_message_is_what_the_drain_makes_of_it(engi
             message["delivery_key"],
             message["occurred_at"],
         )
-        assert [event for change in trial.changes for event in change["events_if_new"]] == told
+        assert [event for change in trial.changes for event in change["events_if_new"]] == [
+            envelopes.read(body)["event"] for body in told
+        ]

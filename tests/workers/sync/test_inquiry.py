@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.upstream_work import Kind
+from tests import envelopes
 from tests.doubles.shopify.order import PLACED, Order
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
@@ -43,7 +44,7 @@ def due(rig: Rig) -> dict[str, Any]:
 
 
 def told(rig: Rig) -> list[str]:
-    return [row["type"] for row in rig.rows("SELECT type FROM events ORDER BY id")]
+    return [envelopes.read(row["body"])["event"] for row in rig.rows("SELECT body FROM events ORDER BY id")]
 
 
 def known(rig: Rig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from shared.destinations.contract import Quota
 from shared.ids import new_id
 from shared.providers.contract import Headers, Request
 from shared.upstream_work import Kind
+from tests import envelopes
 from tests.doubles.manychat import TOKEN, ManyChat
 from tests.doubles.served import Reply
 from tests.workers.sync.conftest import Rig
@@ -72,7 +73,7 @@ def users(rig: Rig) -> dict[str, dict[str, Any]]:
 
 
 def told(rig: Rig) -> list[str]:
-    return [row["type"] for row in rig.rows("SELECT type FROM events ORDER BY id")]
+    return [envelopes.read(row["body"])["event"] for row in rig.rows("SELECT body FROM events ORDER BY id")]
 
 
 def test_a_message_that_tells_little_has_its_subscriber_read_once_for_all_of_them(chat: Rig, page: ManyChat):

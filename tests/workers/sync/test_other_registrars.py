@@ -13,6 +13,7 @@ from shared.db.engine import transaction
 from shared.providers.registry import PROVIDERS
 from shared.registrations import list_registrations
 from shared.upstream_work import Kind
+from tests import envelopes
 from tests.doubles.facebook import Facebook
 from tests.doubles.robaws import Robaws
 from tests.doubles.served import Fault, Served
@@ -206,7 +207,7 @@ def test_what_is_registered_is_posted_signed_and_becomes_records_and_events(serv
     [user], [kept] = served.rows("SELECT * FROM users"), served.rows("SELECT * FROM articles")
     assert (user["external_id"], user["email"]) == (client, "new@lindenhof.example")
     assert (kept["external_id"], kept["stock"]) == (article, 39)
-    told = [row["type"] for row in served.rows("SELECT type FROM events ORDER BY id")]
+    told = [envelopes.read(row["body"])["event"] for row in served.rows("SELECT body FROM events ORDER BY id")]
     assert told == ["user.created", "user.updated", "article.created", "article.updated"]
 
 
