@@ -68,6 +68,7 @@ _TIMESTAMPS: Final[Schema] = {
     "properties": {"createdAt": _CREATED, "updatedAt": _UPDATED},
     "required": ["createdAt", "updatedAt"],
 }
+_OF_NEW_RECORDS_TOO: Final = frozenset(kind.created for kind in KINDS.values() if kind.created == kind.updated) - {None}
 # The parts of a user that are not as its columns are.
 _USER_PARTS: Final[Mapping[str, Schema]] = {
     "exportConsent": {
@@ -164,10 +165,9 @@ def _data(event_type: str, kind: EventType) -> Schema:
             properties[name] = record_schema(KINDS[name])
         else:
             properties[name] = _like(example)
-    # The first time that a record is heard of, there is nothing to compare it with.
-    required = [name for name in properties if name != "changes" or event_type.endswith(".updated")]
-    created_too = {record.created for record in KINDS.values() if record.created == record.updated}
-    if event_type in created_too:
+    required = list(properties)
+    if event_type in _OF_NEW_RECORDS_TOO:  # and of such a one there is nothing to compare with
+        properties["changes"] = _CHANGES | {"description": "What changed, by field; absent the first time."}
         required.remove("changes")
     return {"type": "object", "properties": properties, "required": required}
 

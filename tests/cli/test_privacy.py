@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine
 
-from cli.commands.catalogue import page
+from cli.events_page import example, page, short_schema
 from cli.main import main
 from shared.clock import utc_now
+from shared.event_schemas import record_schema
 from shared.event_types import CATALOGUE
+from shared.record_kinds import KINDS
 from tests.cli.conftest import Run, Told
 from tests.web.api.record_rows import record
 
@@ -37,6 +39,29 @@ def test_every_example_keeps_to_the_schema_that_is_shown_with_it(name: str) -> N
     )
     jsonschema.validate(example, schema)
     assert example["event"] == name
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_example_keeps_to_the_schema_on_the_page_with_those_of_the_records(name: str) -> None:
+    schema = short_schema(name) | {"$defs": {kind.name: record_schema(kind) for kind in KINDS.values()}}
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(example(name), schema)
+    wrong = example(name)
+    wrong["data"].pop(next(iter(CATALOGUE[name].data)))
+    with pytest.raises(jsonschema.ValidationError, match="is a required property"):
+        jsonschema.validate(wrong, schema)
+
+
+def test_changes_are_there_unless_the_type_is_of_new_records_too() -> None:
+    optional = {name for name in CATALOGUE if "| `changes` | optional |" in section(name)}
+    assert optional == {"inventory.updated", "payment.updated"}
+    assert {name for name in CATALOGUE if "| `changes` | required |" in section(name)} == {
+        name for name, kind in CATALOGUE.items() if "changes" in kind.data
+    } - optional
+
+
+def section(name: str) -> str:
+    return PAGE.read_text().split(f"\n### {name}\n", 1)[1].split("\n### ", 1)[0]
 
 
 def test_an_event_type_that_is_not_there_is_not_found(run: Run) -> None:
