@@ -52,8 +52,9 @@ def test_their_states_become_ours_and_their_word_is_kept(state, status):
         ("SHIPMENT_RTO", "returned"),
     ],
 )
-def test_the_topic_says_the_state_where_none_is_told(event, status):
+def test_the_topic_says_the_state_where_none_is_told_or_none_that_we_know(event, status):
     assert change(event=event).fields.get("status") == status
+    assert change(event=event, currentStatus="HELD_AT_CUSTOMS").fields.get("status") == status
 
 
 def test_a_time_without_a_zone_is_indian():
