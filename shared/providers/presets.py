@@ -109,7 +109,7 @@ PLACES: Mapping[str, dict[str, Any]] = {
     "slack": {
         "dedupe": {"json": "event_id"},
         "topic": {"json": "event.type"},
-        "tenant": {"json": "team_id"},
+        "tenant": {"jmespath": "team_id || team.id"},  # of an event or a command, and of a button
         "occurred_at": {"json": "event_time", "unit": "s"},
     },
     "hubspot": _HUBSPOTS,

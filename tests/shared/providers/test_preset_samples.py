@@ -115,3 +115,10 @@ def test_slack_posts_events_as_json_and_commands_and_buttons_as_forms():
     forms = {topic for topic, kind in kinds.items() if kind == "application/x-www-form-urlencoded"}
     assert forms == {"command", "block_actions"}
     assert {kinds[topic] for topic in kinds.keys() - forms} == {"application/json"}
+
+
+def test_slacks_workspace_is_known_whatever_it_posts():
+    act = acting({"preset": "slack"})
+    for topic in samples.topics("generic", {"preset": "slack"}):
+        identity = understood(act, request(act, topic))[0]
+        assert (identity.topic, identity.tenant) == (topic, "T0NORTHQUAY")

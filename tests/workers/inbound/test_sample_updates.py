@@ -150,7 +150,9 @@ PAIRS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
         "payment_intent.payment_failed": {"payment_intent.succeeded": "payment.updated"},
     },
     "slack": {
-        "team_join": dict.fromkeys(("user_change", "message", "app_mention", "command"), "user.updated"),
+        "team_join": dict.fromkeys(
+            ("user_change", "message", "app_mention", "command", "block_actions"), "user.updated"
+        ),
         "user_change": {"user_change": "user.updated"},
     },
     "hubspot": HUBSPOTS,
@@ -176,7 +178,6 @@ ALONE: Final = {
     "SubscriptionConfirmation",
     "UnsubscribeConfirmation",
     "invoice.paid",
-    "block_actions",
 }
 EVERY: Final = [
     (name, before, topic, event)
