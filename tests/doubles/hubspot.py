@@ -2,16 +2,19 @@
 
 A wrong token, what is no JSON, more than 100 inputs, the same id twice, a property that does not exist or a malformed
 address (of one contact alone: 207, of the whole batch when it cannot be read: 400), a request that is too large, and
-more requests than the account may make.
+more requests than the account may make within ten seconds or in a day.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
 
+from shared.clock import utc_now
 from tests.doubles.served import Reply, Served
+from tests.doubles.window import Window
 
 PATH = "/crm/v3/objects/contacts/batch/upsert"
 TOKEN = "pat-eu1-0123456789abcdef"
@@ -21,8 +24,9 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 class HubSpot(Served):
     """An account with its contacts."""
 
-    def __init__(self, *, token: str = TOKEN) -> None:
+    def __init__(self, *, token: str = TOKEN, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
+        self.clock = clock
         self.token = token
         self.contacts: dict[str, dict[str, str]] = {}
         self.properties = {"email", "firstname", "lastname", "phone"}
@@ -30,6 +34,8 @@ class HubSpot(Served):
         self.names_errors = True  # a partial failure says whose it is
         self.most_bytes: int | None = None  # of one request
         self.left: int | None = None  # requests before the limit of the day
+        self.per_ten_seconds = 100  # of a free account
+        self._window = Window(10)
 
     def answer(
         self,
@@ -45,8 +51,10 @@ class HubSpot(Served):
             return Reply(404)
         if self.left is not None:
             if self.left <= 0:
-                return Reply(429, {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY"})
+                return _limited("DAILY")
             self.left -= 1
+        if not self._window.takes(self.clock(), self.per_ten_seconds):
+            return _limited("TEN_SECONDLY_ROLLING")
         if self.most_bytes is not None and len(body) > self.most_bytes:
             return _error(413, "REQUEST_TOO_LARGE")
         if headers.get("content-type") != "application/json":
@@ -81,6 +89,10 @@ class HubSpot(Served):
         if not self.names_errors:
             errors = [{"status": "error", "category": error["category"]} for error in errors]
         return Reply(207, {"status": "COMPLETE", "results": results, "numErrors": len(errors), "errors": errors})
+
+
+def _limited(policy: str) -> Reply:
+    return Reply(429, {"status": "error", "errorType": "RATE_LIMIT", "policyName": policy})
 
 
 def _error(status: int, category: str) -> Reply:

@@ -1,9 +1,12 @@
 """ManyChat's API for one page: tells of its subscribers, ten times a second at most, to who has the page's token."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from shared.clock import utc_now
 from tests.doubles.served import Reply, Served
+from tests.doubles.window import Window
 
 TOKEN = "4711:0123456789abcdef"  # of a page that is not there
 
@@ -11,11 +14,14 @@ TOKEN = "4711:0123456789abcdef"  # of a page that is not there
 class ManyChat(Served):
     """A page with its subscribers."""
 
-    def __init__(self, *, page_id: str = "4711") -> None:
+    def __init__(self, *, page_id: str = "4711", clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
+        self.clock = clock
         self.page_id = page_id
         self.subscribers: dict[str, dict[str, Any]] = {}
-        self.left: int | None = None  # requests before the limit
+        self.left: int | None = None  # requests before a longer limit
+        self.per_second = 10
+        self._window = Window(1)
 
     def subscribe(self, subscriber: str, **fields: Any) -> None:
         """Somebody who is there, as getInfo shows them."""
@@ -49,6 +55,8 @@ class ManyChat(Served):
             if self.left <= 0:
                 return Reply(429, {"status": "error", "message": "Too many requests"}, {"Retry-After": "30"})
             self.left -= 1
+        if not self._window.takes(self.clock(), self.per_second):
+            return Reply(429, {"status": "error", "message": "Too many requests"}, {"Retry-After": "1"})
         found = self.subscribers.get(query.get("subscriber_id", ""))
         if found is None:
             return Reply(400, {"status": "error", "message": "Validation error"})

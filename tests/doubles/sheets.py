@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from shared.clock import utc_now
 from tests.doubles.served import Reply, Served
+from tests.doubles.window import Window
 
 SPREADSHEET = "1zH_Lindenhof-events-2026"
 _SCOPE = "https://www.googleapis.com/auth/spreadsheets"
@@ -35,7 +36,7 @@ class Sheets(Served):
         self.sheets: dict[str, list[list[Any]]] = {"Users": [["delivery", "event", "email"]]}
         self.tokens: dict[str, datetime] = {}
         self.per_minute = 60
-        self._times: dict[str, list[datetime]] = {"read": [], "write": []}
+        self._windows = {"read": Window(60), "write": Window(60)}
         self._numbers = itertools.count(1)
 
     def credential(self) -> str:
@@ -58,11 +59,8 @@ class Sheets(Served):
         if not path.startswith(prefix):
             return _error(404, "NOT_FOUND")
         kind = "read" if method == "GET" else "write"
-        since = self.clock() - timedelta(seconds=60)
-        times = self._times[kind] = [at for at in self._times[kind] if at > since]
-        if len(times) >= self.per_minute:
+        if not self._windows[kind].takes(self.clock(), self.per_minute):
             return _error(429, "RESOURCE_EXHAUSTED")
-        times.append(self.clock())
         where = unquote(path.removeprefix(prefix))
         is_append = where.endswith(":append")
         title, _, columns = where.removesuffix(":append").rpartition("!")

@@ -1,10 +1,12 @@
 """The double refuses what HubSpot refuses."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
 
+from shared.clock import utc_now
 from tests.doubles.hubspot import PATH, HubSpot
 from tests.doubles.served import Fault
 
@@ -92,3 +94,17 @@ def test_a_wrong_token_and_a_day_that_is_used_up_are_refused():
         assert upsert(api, contact("a@b.example"), token="other").status_code == 401
         api.left = 0
         assert upsert(api, contact("a@b.example")).json()["policyName"] == "DAILY"
+
+
+def test_ten_seconds_hold_a_hundred_requests_whenever_they_begin():
+    now = utc_now()
+    with HubSpot(clock=lambda: now) as api:
+        assert {upsert(api, contact("a@b.example")).status_code for _ in range(60)} == {200}
+        now += timedelta(seconds=6)
+        assert {upsert(api, contact("a@b.example")).status_code for _ in range(40)} == {200}
+        now += timedelta(seconds=3.999)
+        refused = upsert(api, contact("c@b.example"))
+        assert (refused.status_code, refused.json()["policyName"]) == (429, "TEN_SECONDLY_ROLLING")
+        assert "c@b.example" not in api.contacts
+        now += timedelta(seconds=0.001)
+        assert [upsert(api, contact("a@b.example")).status_code for _ in range(61)] == [200] * 60 + [429]

@@ -1,8 +1,11 @@
 """The double refuses what ManyChat refuses."""
 
+from datetime import timedelta
+
 import pytest
 import requests
 
+from shared.clock import utc_now
 from tests.doubles.manychat import TOKEN, ManyChat
 from tests.doubles.served import Fault
 
@@ -52,3 +55,19 @@ def test_it_tells_of_a_subscriber_as_he_is_now_and_can_be_made_to_fail():
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert requests.get(url, headers=headers, timeout=5).status_code == 500
         assert requests.get(url, headers=headers, timeout=5).json()["data"]["last_name"] == "Ångström"
+
+
+def test_a_second_holds_ten_requests_whenever_it_begins():
+    now = utc_now()
+    with ManyChat(clock=lambda: now) as api:
+        api.subscribe("1")
+
+        def asked(times: int) -> list[int]:
+            url, headers = api.url("/fb/subscriber/getInfo?subscriber_id=1"), {"Authorization": f"Bearer {TOKEN}"}
+            return [requests.get(url, headers=headers, timeout=5).status_code for _ in range(times)]
+
+        assert asked(6) == [200] * 6
+        now += timedelta(seconds=0.6)
+        assert asked(5) == [200] * 4 + [429]
+        now += timedelta(seconds=0.4)
+        assert asked(7) == [200] * 6 + [429]

@@ -13,12 +13,12 @@ from shared.db import tables
 from tests.doubles.crm import Crm
 from tests.doubles.hubspot import HubSpot
 from tests.doubles.served import Fault
-from tests.workers.delivery.conftest import Desk
+from tests.workers.delivery.conftest import Clock, Desk
 
 
 @pytest.fixture
-def api() -> Iterator[HubSpot]:
-    with HubSpot() as double:
+def api(clock: Clock) -> Iterator[HubSpot]:
+    with HubSpot(clock=clock) as double:
         yield double
 
 

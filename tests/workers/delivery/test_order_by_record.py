@@ -25,8 +25,8 @@ ZOE, JAN = new_id(), new_id()
 
 
 @pytest.fixture
-def hubspot() -> Iterator[HubSpot]:
-    with HubSpot() as double:
+def hubspot(clock: Clock) -> Iterator[HubSpot]:
+    with HubSpot(clock=clock) as double:
         yield double
 
 

@@ -47,7 +47,9 @@ def chat(rig: Rig, page: ManyChat) -> Rig:
             credentials={"access_token": TOKEN},
             now=rig.now,
         )["id"]
-    return replace(rig, source=source, integration=integration)
+    made = replace(rig, source=source, integration=integration)
+    page.clock = lambda: made.now
+    return made
 
 
 def say(rig: Rig, *bodies: str) -> None:
