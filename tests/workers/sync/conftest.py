@@ -1,7 +1,8 @@
 """A worker with a connected shop, the double that is its Shopify, and an ingress that really takes webhooks in."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -119,16 +120,25 @@ def rig(settings: Settings, engine: Engine, queue: Client, ring: KeyRing) -> Ite
         yield Rig(context, shopify, shop, account, source, integration)
 
 
-@pytest.fixture
-def served(rig: Rig, ring: KeyRing) -> Iterator[Rig]:
+@contextmanager
+def serving(rig: Rig, ring: KeyRing, *, clock: Callable[[], datetime] = utc_now) -> Iterator[ingress.Ingress]:
     """The rig with an ingress that listens at its public address."""
-    app = ingress.make_app(rig.context.settings, ring)
+    app = ingress.make_app(rig.context.settings, ring, clock=clock)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     rig.set(public_url=f"http://127.0.0.1:{server.port}")
-    yield rig
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
-    app.extensions["ingress"].stop()
+    try:
+        yield app.extensions["ingress"]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+        app.extensions["ingress"].stop()
+
+
+@pytest.fixture
+def served(rig: Rig, ring: KeyRing) -> Iterator[Rig]:
+    """The rig with such an ingress, whose clock is the machine's."""
+    with serving(rig, ring):
+        yield rig
