@@ -22,10 +22,12 @@ FORM_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.sampled_from(["Body", "MessageSid", "Ämter", "a", "A"]) | TEXTS  # few, so that one comes more than once
 FORMS = st.lists(st.tuples(NAMES, TEXTS), max_size=8)
+SCHEMES = st.sampled_from(["https", "http"])
+PORTS = st.sampled_from(["", ":80", ":443", ":8443"])
 URLS = st.builds(
     "{}://hooks.example.com{}{}{}".format,
-    st.sampled_from(["https", "http"]),
-    st.sampled_from(["", ":80", ":443", ":8443"]),
+    SCHEMES,
+    PORTS,
     st.sampled_from(["/in", "/in/", "/gr%C3%BC%C3%9Fe", "/grüße"]),
     st.sampled_from(["", "?desk=3", "?desk=3&to=%20b", "?to=ü"]),
 )
@@ -62,6 +64,16 @@ def test_twilio_and_we_agree_on_what_else_a_signature_proves(
         assert (TWILIO.verify(posted(changed, where, signature)) is None) == genuine
     assert TWILIO.verify(posted(form, url, signature), secrets=(OTHER,)) is not None
     assert not RequestValidator(OTHER.decode()).validate(url, MultiDict(form), signature)
+
+
+@given(form=FORMS, scheme=SCHEMES, signed_port=PORTS, port=PORTS)
+def test_twilio_and_we_agree_on_a_port_that_was_left_out_or_put_in(
+    form: list[tuple[str, str]], scheme: str, signed_port: str, port: str
+) -> None:
+    signature = VALIDATOR.compute_signature(f"{scheme}://hooks.example.com{signed_port}/in?a=1", MultiDict(form))
+    url = f"{scheme}://hooks.example.com{port}/in?a=1"
+    genuine = VALIDATOR.validate(url, MultiDict(form), signature)
+    assert (TWILIO.verify(posted(form, url, signature)) is None) == genuine
 
 
 @given(body=st.text(st.characters(exclude_categories=["Cs"]), min_size=1), url=URLS)
