@@ -37,6 +37,13 @@ class HubSpot(Served):
         self.per_ten_seconds = 100  # of a free account
         self._window = Window(10)
 
+    def _over_a_limit(self) -> Reply | None:
+        if self.left is not None:
+            if self.left <= 0:
+                return _limited("DAILY")
+            self.left -= 1
+        return None if self._window.takes(self.clock(), self.per_ten_seconds) else _limited("TEN_SECONDLY_ROLLING")
+
     def answer(
         self,
         method: str,
@@ -49,12 +56,8 @@ class HubSpot(Served):
             return _error(401, "INVALID_AUTHENTICATION")
         if (method, path) != ("POST", PATH):
             return Reply(404)
-        if self.left is not None:
-            if self.left <= 0:
-                return _limited("DAILY")
-            self.left -= 1
-        if not self._window.takes(self.clock(), self.per_ten_seconds):
-            return _limited("TEN_SECONDLY_ROLLING")
+        if limited := self._over_a_limit():
+            return limited
         if self.most_bytes is not None and len(body) > self.most_bytes:
             return _error(413, "REQUEST_TOO_LARGE")
         if headers.get("content-type") != "application/json":
