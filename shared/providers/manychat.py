@@ -80,12 +80,16 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     """
     del source
     body = reading.as_object(payload, "the body")
-    contact = _contact(body)
+    topic = reading.optional_text(body, "event") or UPDATED
+    return reading.identified(topic, TOPICS, request, lambda: _identity(topic, body, request))
+
+
+def _identity(topic: str, body: Mapping[str, Any], request: Request) -> Identity:
     return Identity(
-        topic=reading.optional_text(body, "event") or UPDATED,
+        topic=topic,
         key=reading.unique_key(None, request.body),
         delivery_id=None,
-        tenant=reading.optional_identifier(contact, "page_id") or "",
+        tenant=reading.optional_identifier(_contact(body), "page_id") or "",
         occurred_at=None,
     )
 

@@ -5,14 +5,14 @@ PayloadUnexpected with the field's name, never KeyError or TypeError, and never 
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared import money
 from shared.clock import parse_instant
 from shared.errors import PayloadUnexpected
-from shared.providers.contract import JSON
+from shared.providers.contract import JSON, Identity, Request
 
 SAFE_INTEGER = 2**53  # past which JSON readers built on doubles lose digits
 NESTING_MAX = 64
@@ -218,6 +218,20 @@ def tag(name: str) -> dict[str, str | None]:
 def unique_key(delivery_id: str | None, body: bytes, *more: str) -> bytes:
     """A dedupe key for a delivery whose id is not covered by the signature: the id and the body's digest together."""
     return "\n".join([delivery_id or "", *more, hashlib.sha256(body).hexdigest()]).encode("utf-8", "surrogatepass")
+
+
+def identified(topic: str, known: Collection[str], request: Request, read: Callable[[], Identity]) -> Identity:
+    """What `read` finds; of a topic that is not `known` without its ids, when these are not in the form of the others.
+
+    Raises:
+        PayloadUnexpected: what `read` raises of a known topic.
+    """
+    try:
+        return read()
+    except PayloadUnexpected:
+        if topic in known:
+            raise
+        return Identity(topic, unique_key(None, request.body, topic), None, "", None)
 
 
 def _kind(value: JSON) -> str:

@@ -94,10 +94,15 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     """
     del source
     body = reading.as_object(payload, "the body")
+    topic = reading.text(body, "event")
+    return reading.identified(topic, TOPICS, request, lambda: _identity(topic, body, request))
+
+
+def _identity(topic: str, body: Mapping[str, Any], request: Request) -> Identity:
     event_id = reading.identifier(body)
     times = [item for key, item in signatures.elements(request.headers.get(HEADER) or "") if key == "t"]
     return Identity(
-        topic=reading.text(body, "event"),
+        topic=topic,
         key=event_id.encode("utf-8", "surrogatepass"),
         delivery_id=event_id,
         tenant="",

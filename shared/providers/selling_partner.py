@@ -69,19 +69,31 @@ def find(value: JSON) -> Notification | None:
     """The notification that `value` is or holds as EventBridge wraps it; `None` when there is none.
 
     Raises:
-        PayloadUnexpected: it says that it is one, and is not in the form of one.
+        PayloadUnexpected: it says that it is one of `TOPICS`, and is not in the form of one.
     """
     if not isinstance(value, dict):
         return None
     body = folded(value, "the notification")
     if "detail" in body and "detail-type" in body:
+        if not isinstance(body["detail"], dict):
+            return None  # EventBridge has events of others too
         body = folded(body["detail"], "detail")
     if "notificationtype" not in body:
         return None
+    kind = reading.text(body, "notificationtype")
+    try:
+        return _notification(kind, body)
+    except PayloadUnexpected:
+        if kind in TOPICS:
+            raise
+        return Notification(kind, None, None, "", {})
+
+
+def _notification(kind: str, body: Body) -> Notification:
     payload = folded(body.get("payload"), "payload")
     about = folded(body.get("notificationmetadata") or {}, "notificationmetadata")
     return Notification(
-        type=reading.text(body, "notificationtype"),
+        type=kind,
         id=reading.optional_text(about, "notificationid"),
         at=reading.optional_instant(body, "eventtime") or reading.optional_instant(about, "publishtime"),
         seller=_seller(payload),

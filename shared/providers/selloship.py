@@ -73,13 +73,17 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     """The waybill, its state and since when: they send no id of the delivery.
 
     Raises:
-        PayloadUnexpected: there is no waybill.
+        PayloadUnexpected: of a topic that is handled there is no waybill.
     """
     del source
     body = reading.as_object(payload, "the body")
+    topic = reading.optional_text(body, "event") or WAYBILL_STATUS
+    return reading.identified(topic, TOPICS, request, lambda: _identity(topic, body, request))
+
+
+def _identity(topic: str, body: Mapping[str, Any], request: Request) -> Identity:
     details = _details(body)
     waybill = reading.identifier(details, "waybill")
-    topic = reading.optional_text(body, "event") or WAYBILL_STATUS
     since = reading.optional_local_instant(details, "statusDate", INDIA)
     state = reading.optional_text(details, "currentStatus")
     if since is None or state is None:

@@ -5,6 +5,9 @@ says. Comes out: changes of shipments, orders, refunds and payments. `proof` has
 told. Pure.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from shared.providers import reading
 from shared.providers.contract import JSON, Identity, Outcome, Provider, Request, Source, no_tenant
 from shared.providers.flipkart import proof
@@ -23,6 +26,10 @@ def identify(request: Request, source: Source, payload: JSON) -> Identity:
     del source
     body = reading.as_object(payload, "the body")
     topic = reading.text(body, "eventType")
+    return reading.identified(topic, TOPICS, request, lambda: _identity(topic, body, request))
+
+
+def _identity(topic: str, body: Mapping[str, Any], request: Request) -> Identity:
     subject = next((found for name in _SUBJECTS if (found := reading.optional_identifier(body, name))), None)
     at = reading.optional_instant(body, "timestamp")
     if subject is None or at is None:
