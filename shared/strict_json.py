@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NoReturn
 
 JSON = Any
@@ -26,7 +27,11 @@ def read(body: bytes, what: str, *, with_nul: bool) -> tuple[JSON, str | None]:
     try:
         # Objects come as tuples of pairs, so that none is lost before it is looked at.
         given = json.loads(
-            body.decode("utf-8-sig"), parse_int=_integer, parse_constant=_refuse, object_pairs_hook=tuple
+            body.decode("utf-8-sig"),
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_refuse,
+            object_pairs_hook=tuple,
         )
         return _Maker(_surrogate if with_nul else unstorable).made(given), None
     except UnicodeDecodeError:
@@ -115,6 +120,13 @@ def _integer(digits: str) -> int | str:
         value = int(digits)
         if -(2**63) <= value < 2**64:
             return value
+    return digits
+
+
+def _float(digits: str) -> float | str:
+    value = float(digits)
+    if math.isinf(value) or Decimal(repr(value)) == Decimal(digits):
+        return value
     return digits
 
 

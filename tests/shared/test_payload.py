@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 
 import orjson
 import pytest
@@ -100,6 +101,18 @@ def test_a_name_that_stands_twice_is_found_wherever_it_is_and_however_it_is_writ
         assert value == json.loads(
             text, parse_int=lambda digits: strict_json.read(digits.encode(), "", with_nul=True)[0]
         )
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?", fullmatch=True))
+@example("9007199254740993.0")
+@example("-9007199254740995e0")
+@example("90071992547409.9312345")
+@example("0.30000000000000004")
+@example("0.00000000000000000001")
+def test_no_number_is_rounded(digits: str) -> None:
+    value, problem = parse(f'{{"a":[{digits}]}}'.encode())
+    assert problem is None
+    assert Decimal(repr(value["a"][0]) if isinstance(value["a"][0], float) else value["a"][0]) == Decimal(digits)
 
 
 @given(texts_of_json(characters="x:\x00\ud800\udc00"))
