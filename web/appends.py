@@ -10,8 +10,11 @@ import queue
 import threading
 from typing import NamedTuple
 
+from shared import logs
 from shared.errors import QueueUnavailable
 from shared.inbox import Appended, Arrival, Inbox
+
+_log = logs.get("ingress")
 
 MOST = 64  # at once: far past that a round trip costs nothing any more
 MOST_BYTES = 1_000_000
@@ -69,7 +72,12 @@ class Appends:
         found: list[Appended | QueueUnavailable] = [QueueUnavailable("Valkey has not answered yet")] * len(batch)
         # While Valkey hangs, each of those behind would wait for all before it.
         in_time = [n for n, waiting in enumerate(batch) if now < waiting.until]
-        for n, answer in zip(in_time, self._inbox.append_all([batch[n].arrival for n in in_time]), strict=True):
+        try:
+            answers = self._inbox.append_all([batch[n].arrival for n in in_time])
+        except Exception as error:  # noqa: BLE001  # an edge: without this thread nobody would ever be answered again
+            _log.exception("appends.raised")
+            answers = [QueueUnavailable(repr(error))] * len(in_time)
+        for n, answer in zip(in_time, answers, strict=True):
             found[n] = answer
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
             self._loop.call_soon_threadsafe(_tell, batch, found)

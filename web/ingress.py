@@ -115,7 +115,7 @@ class Ingress:
 
     def receive(self, environ: Mapping[str, Any]) -> Answer:
         """Take in one webhook; waits for its body and for Valkey."""
-        place = self.place(environ["PATH_INFO"])
+        place = self.place(wsgi.path_of(environ))
         if place is None:
             return error(503, "queue_unavailable", "The sources are not known yet.")
         if place.listing is None:

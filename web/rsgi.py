@@ -26,6 +26,7 @@ from shared.errors import QueueUnavailable
 from shared.inbox import LARGE_BYTES
 from shared.providers.contract import Headers, Refusal
 from shared.settings import Settings
+from shared.strict_json import REPLACEMENT
 from web import wsgi
 from web.answers import Answer
 from web.appends import Appends
@@ -94,7 +95,7 @@ class Front:
 
     async def _answer(self, scope: Scope, exchange: Exchange) -> Ready:
         environ = _environ(scope)
-        place = self._ingress.place(environ["PATH_INFO"])
+        place = self._ingress.place(wsgi.path_of(environ))
         if place is None or place.listing is None:  # of what is for nobody no body is read
             return await self._in_thread(self._of_wsgi, environ)
         body = environ[wsgi.BODY] = await self._bodies.read(exchange, environ[wsgi.HEADERS])
@@ -145,11 +146,14 @@ def _ready(answer: Answer) -> Ready:
 
 
 def _headers(given: Any) -> Headers:
+    """The headers as they were sent, with U+FFFD for a value that is not ASCII, which the server keeps to itself.
+
+    Of a header that was sent twice it does so too: where one of the two is not ASCII, only the other is seen.
+    """
     pairs = given.items()
-    if len(given) > len({name for name, _ in pairs}):
-        # Values that are not ASCII are left out; that the header was there is not.
-        known = {name for name, _ in pairs}
-        pairs += [(name, "") for name in given.keys() if name not in known]  # noqa: SIM118  # it is no dict
+    known = {name for name, _ in pairs}
+    if len(given) > len(known):
+        pairs += [(name, REPLACEMENT) for name in given.keys() if name not in known]  # noqa: SIM118  # it is no dict
     return Headers(pairs)
 
 

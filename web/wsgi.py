@@ -42,6 +42,12 @@ def headers(environ: Mapping[str, Any]) -> Headers:
     return Headers.each_once(found)
 
 
+def path_of(environ: Mapping[str, Any]) -> str:
+    """The request's path. WSGI has its bytes as if they were Latin-1; what is not UTF-8 is U+FFFD here."""
+    path: str = environ["PATH_INFO"]
+    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+
+
 def as_request(
     environ: Mapping[str, Any],
     public_url: str,
@@ -56,7 +62,7 @@ def as_request(
     from whom `proxies` say it is.
     """
     query = environ.get("QUERY_STRING") or ""
-    path = environ["PATH_INFO"]
+    path = path_of(environ)
     whole = f"{path}?{query}" if query else path
     found = headers(environ)
     remote_addr = environ.get("REMOTE_ADDR") or ""

@@ -111,3 +111,23 @@ def test_a_request_that_is_gone_does_not_hurt_the_others(queue):
 
     run(inbox, story)
     assert inbox.length(0) == 2
+
+
+def test_what_nobody_expected_of_one_batch_leaves_the_next_ones_to_be_appended(queue):
+    inbox = Watched(queue)
+    inbox.open.set()
+    well = inbox.append_all
+
+    def burst(_: Any) -> Any:
+        inbox.append_all = well  # type: ignore[method-assign]
+        raise ValueError("odd")
+
+    inbox.append_all = burst  # type: ignore[method-assign]
+
+    async def story(appends: Appends) -> None:
+        with pytest.raises(QueueUnavailable):
+            await appends.put(arrival(b"first"))
+        assert (await appends.put(arrival(b"second"))).refused is None
+
+    run(inbox, story)
+    assert inbox.length(0) == 1

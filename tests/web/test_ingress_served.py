@@ -258,7 +258,7 @@ def test_headers_are_kept_as_they_were_spelled(served):
     assert served.raw(head + signed(given) + extra, given.body).startswith(b"HTTP/1.1 200")
     [entry] = Inbox(served.queue, shards=SHARDS).take(0, 10)
     headers = entry.request.headers
-    assert (headers.get("X_Date"), "X-Date" in headers, headers.get("X-Umlaut")) == ("underscores", False, "")
+    assert (headers.get("X_Date"), "X-Date" in headers, headers.get("X-Umlaut")) == ("underscores", False, "\ufffd")
     assert headers.all("X-Two") == ("first", "later")
     assert "proxy" not in headers  # the process environment has one
 
@@ -281,6 +281,32 @@ def test_headers_that_differ_only_by_dash_and_underscore_are_refused(served, ext
     assert b"header_ambiguous" in answer
     assert served.ids() == []
     assert [entry["code"] for entry in refusals.recent(served.queue, 5)] == ["header_ambiguous"]
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("X-Shopify-Hmac-Sha256: abc\xfc\n", b"signature_malformed"),
+        ("Content-Type: text/html; x=\xfc\n", b"content_type_unsupported"),
+    ],
+)
+def test_a_header_that_is_not_ascii_is_there_and_not_taken_for_another(served, header, code):
+    given = sample()
+    name = header.partition(":")[0].lower()
+    rest = "".join(line for line in signed(given).splitlines(keepends=True) if not line.lower().startswith(name))
+    head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n{rest}{header}"
+    assert code in served.raw(head, given.body)
+    assert served.ids() == []
+
+
+def test_of_two_signatures_of_which_one_is_not_ascii_the_other_is_judged(served):
+    # The server keeps what is not ASCII to itself, so the pair cannot be refused; nobody gets in by it.
+    given = sample()
+    head = f"POST {PATH} HTTP/1.1\nHost: x\nConnection: close\nContent-Length: {len(given.body)}\n"
+    odd = "X-Shopify-Hmac-Sha256: \xfc\n"
+    assert served.raw(head + odd + signed(given), given.body).startswith(b"HTTP/1.1 200")
+    forged = sample(secret=b"wrong")
+    assert served.raw(head + odd + signed(forged), forged.body).startswith(b"HTTP/1.1 401")
 
 
 def test_senders_that_drip_keep_nobody_out(served):
@@ -417,3 +443,7 @@ def test_a_put_beneath_a_sources_path_is_taken_in(served):
     answer = served.raw(asked, b"{}")
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"statusCode":1000' in answer
+    served.queue.delete(queues.inbox(0))
+    assert served.raw(asked.replace("order/1/", "order/%C3%9C1/"), b"{}").startswith(b"HTTP/1.1 200")
+    [entry] = Inbox(served.queue, shards=SHARDS).take(0, 10)
+    assert entry.request.path == "/api/webhooks/myntra/storefront/v4/order/Ü1/accept"
