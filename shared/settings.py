@@ -126,7 +126,8 @@ class Settings(BaseSettings):
         "", description="Client id of the Shopify app that shops connect to; its secret is the source's newest secret."
     )
     shopify_scopes: str = Field(
-        "read_customers,read_orders,read_fulfillments,read_products,read_inventory,read_locations,read_discounts",
+        "read_customers,read_customer_merge,read_orders,read_fulfillments,read_products,read_inventory,read_locations,"
+        "read_discounts",
         pattern=r"^[a-z_]+(,[a-z_]+)*$",
         description="Comma separated scopes that a shop is asked for.",
     )
@@ -137,7 +138,7 @@ class Settings(BaseSettings):
         "from then on.",
     )
     shopify_api_version: str = Field(
-        "2026-10", pattern=r"^(\d{4}-\d{2}|unstable)$", description="Version of Shopify's API that is called."
+        "2026-10", pattern=r"^(\d{4}-(01|04|07|10)|unstable)$", description="Version of Shopify's API that is called."
     )
     shopify_url: str = Field(
         "https://{shop}",

@@ -147,10 +147,14 @@ def _fields(node: Node, known: RowMapping) -> dict[str, Any]:
         "presentment": _presentment(node),
         "line_items": _lines(node["lineItems"], code, known["line_items"]),
         "attributes": _attributes(node, code),
-        **{ours: _minor(node[theirs]["shopMoney"]["amount"], code) for ours, theirs in _AMOUNTS.items()},
+        # But for the total, a shop may know none of them.
+        **{
+            ours: _minor(amount["shopMoney"]["amount"], code)
+            for ours, theirs in _AMOUNTS.items()
+            if (amount := node[theirs]) is not None
+        },
     }
-    financial = str(node["displayFinancialStatus"]).lower()
-    if financial in _FINANCIAL:
+    if (financial := _financial(node)) in _FINANCIAL:
         fields["financial_status"] = financial
     if (fulfillment := _FULFILLMENT.get(node["displayFulfillmentStatus"])) is not None:
         fields["fulfillment_status"] = fulfillment
@@ -159,10 +163,15 @@ def _fields(node: Node, known: RowMapping) -> dict[str, Any]:
 
 def _attributes(node: Node, code: str) -> dict[str, Any]:
     """What webhooks tell in words that we have no field for, in the same words: they would be news again else."""
-    told: dict[str, Any] = {"financial_status": str(node["displayFinancialStatus"]).lower()}
+    told: dict[str, Any] = {} if (financial := _financial(node)) is None else {"financial_status": financial}
     left = _minor(node["currentTotalPriceSet"]["shopMoney"]["amount"], code)
     # A webhook writes it with its currency's decimals, and how many those are is not known then.
     return told if left is None else told | {"current_total_price": money.to_text(left, code)}
+
+
+def _financial(node: Node) -> str | None:
+    word: str | None = node["displayFinancialStatus"]
+    return None if word is None else word.lower()
 
 
 def _minor(amount: str, code: str) -> int | None:
@@ -177,6 +186,8 @@ def _presentment(node: Node) -> dict[str, Any] | None:
         return None
     seen: dict[str, Any] = {"currency": code}
     for name, theirs in _SEEN.items():
+        if node[theirs] is None:
+            continue
         money_seen = node[theirs]["presentmentMoney"]
         if money_seen["currencyCode"] == code:
             seen[name] = money.to_minor(money_seen["amount"], code)

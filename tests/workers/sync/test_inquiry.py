@@ -257,3 +257,18 @@ def test_a_shop_whose_data_changed_has_its_document_written_anew(shop: Rig) -> N
     assert document["shop"]["name"] == "Kettles & Daughters"
     assert datetime.fromisoformat(document["syncedAt"]) > shop.now - timedelta(minutes=1)
     assert shop.rows("SELECT settings FROM sources")[0]["settings"]["currencies"] == {SHOP: "CHF"}
+
+
+def test_what_a_shop_does_not_know_of_an_order_is_left_as_it_was(shop: Rig) -> None:
+    order = only(shop)
+    before = known(shop)
+    tell(shop, "orders/edited", order.put("C", 250, 2, at=LATER))
+    node = order.node() | dict.fromkeys(("totalTaxSet", "totalDiscountsSet", "displayFinancialStatus"))
+    order.node = lambda: node  # type: ignore[method-assign]
+    assert due(shop)["result"]["unexpected"] == 0
+    row = known(shop)
+    assert (row["version"], row["total_minor"]) == (LATER, order.cents)
+    assert [row[name] for name in ("tax_minor", "discount_minor", "financial_status")] == [
+        before[name] for name in ("tax_minor", "discount_minor", "financial_status")
+    ]
+    assert row["attributes"].get("financial_status") != "none"
