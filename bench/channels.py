@@ -72,7 +72,8 @@ class Channel:
         """The same as the ingress has it in hand."""
         made = self.call(topic, turn, origin="", body=body)
         headers = Headers((name.replace("_", "-"), value) for name, value in made.headers)
-        return Request(made.method, made.url, headers, made.body, url=made.url)
+        beneath = made.url.partition("?")[0].removeprefix(f"/api/webhooks/{self.path}")
+        return Request(made.method, made.url, headers, made.body, url=made.url, beneath=beneath)
 
 
 def open_channels(stack: Stack, *, url: str) -> list[Channel]:

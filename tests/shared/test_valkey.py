@@ -77,11 +77,20 @@ def test_many_calls_without_valkey_are_each_the_queue_unavailable(tmp_path):
     assert [type(answer) for answer in script.run_all([valkey.Call([], [])] * 3)] == [QueueUnavailable] * 3
 
 
-def test_a_script_that_is_garbage_closes_its_connections_even_in_a_circle(redis_url):
-    for _ in range(20):  # which end of a circle is told first is up to the collector
+def test_a_script_that_is_garbage_closes_its_connections_before_their_sockets_are_told(redis_url):
+    gc.collect()
+    gc.freeze()  # all that is no business of this test
+    try:
         script = valkey.Script(valkey.connect(redis_url), "return 1")
         script.run(keys=[], args=[])
-        circle: list[object] = [script._idle[0]._sock, script]
+        # The collector tells the oldest first, and this connection is younger than its socket.
+        connection = script._idle.pop()
+        younger = type(connection)(**script._pool.connection_kwargs)
+        younger._sock, connection._sock = connection._sock, None
+        script._idle.append(younger)
+        circle: list[object] = [script, younger]
         circle.append(circle)
-        del script, circle
+        del script, connection, younger, circle
         gc.collect()  # a socket that nobody closed is an error here
+    finally:
+        gc.unfreeze()
