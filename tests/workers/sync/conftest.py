@@ -23,6 +23,9 @@ from shared.valkey import Client
 from tests.doubles.shopify import Shop, Shopify
 from web import ingress
 from workers.context import Context
+from workers.sync import claims
+from workers.sync.claims import Claim
+from workers.sync.job import Job, load
 from workers.sync.upstream import Upstream
 from workers.sync.work import work
 
@@ -48,8 +51,33 @@ class Rig:
 
     def run(self) -> dict[str, int]:
         """One order's work."""
-        upstream = Upstream(self.context.settings, self.context.client, sleep=self.slept.append, clock=lambda: self.now)
-        return work(self.context, clock=lambda: self.now, upstream=upstream)
+        return work(self.context, clock=lambda: self.now, upstream=self.upstream())
+
+    def upstream(self) -> Upstream:
+        """A way out by this clock, on which no sleep takes time."""
+        return Upstream(self.context.settings, self.context.client, sleep=self.slept.append, clock=lambda: self.now)
+
+    def claimed(self, kind: Kind, *, upstream: Upstream | None = None) -> Job:
+        """The work as a worker has just claimed it."""
+        with transaction(self.context.engine) as connection:
+            claim = claims.take(connection, kinds=[kind], now=self.now, lease_seconds=90)
+        assert claim is not None
+        return self.job(claim, upstream=upstream)
+
+    def job(self, claim: Claim, *, upstream: Upstream | None = None) -> Job:
+        """What a worker with this claim knows."""
+        with transaction(self.context.engine) as connection:
+            job = load(
+                connection,
+                self.context.ring,
+                claim,
+                context=self.context,
+                upstream=upstream or self.upstream(),
+                now=self.now,
+                is_over=lambda: False,
+            )
+        assert job is not None
+        return job
 
     def do(self, kind: Kind) -> dict[str, Any]:
         """Ask for a kind of work as a person does, do what is due, and how it stands."""

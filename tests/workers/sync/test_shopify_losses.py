@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from shared.db.engine import transaction
 from shared.upstream_work import Kind
 from tests.doubles.shopify import graphql
 from tests.workers.sync.conftest import Rig
-from workers.sync import claims, shopify_sync
-from workers.sync.job import GoOn, Job, load
+from workers.sync import shopify_sync
+from workers.sync.job import GoOn
 from workers.sync.upstream import Upstream
 from workers.sync.work import work
 
@@ -24,25 +23,6 @@ def read_once(rig: Rig, count: int) -> None:
     rig.shop.add_products(count)
     assert rig.do(Kind.SYNC)["state"] == "done"
     rig.forward(hours=25)
-
-
-def claimed(rig: Rig) -> Job:
-    """The work as a worker has just claimed it."""
-    upstream = Upstream(rig.context.settings, rig.context.client, sleep=rig.slept.append, clock=lambda: rig.now)
-    with transaction(rig.context.engine) as connection:
-        claim = claims.take(connection, kinds=[Kind.SYNC], now=rig.now, lease_seconds=90)
-        assert claim is not None
-        job = load(
-            connection,
-            rig.context.ring,
-            claim,
-            context=rig.context,
-            upstream=upstream,
-            now=rig.now,
-            is_over=lambda: False,
-        )
-    assert job is not None
-    return job
 
 
 def interrupted(rig: Rig, at: str, act: Callable[[], None]) -> None:
@@ -61,7 +41,7 @@ def interrupted(rig: Rig, at: str, act: Callable[[], None]) -> None:
 
 def test_a_worker_that_stalled_before_its_first_page_wakes_to_another_s_reading_and_leaves_it_alone(rig: Rig) -> None:
     read_once(rig, 120)
-    stalled, became = claimed(rig), []
+    stalled, became = rig.claimed(Kind.SYNC), []
     rig.forward(seconds=91)
     interrupted(rig, "shopify.sync.variants", lambda: became.append(shopify_sync.sync(stalled)))
     assert isinstance(became[0], GoOn)

@@ -18,8 +18,7 @@ from tests.doubles.shopify.shop import Bucket
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.inbound.drain import drain
 from workers.inbound.uninstall import Uninstalled, uninstall
-from workers.sync import claims
-from workers.sync.job import GoOn, load
+from workers.sync.job import GoOn
 from workers.sync.shopify_sync import sync
 from workers.sync.upstream import Upstream, UpstreamFailed
 from workers.sync.work import work
@@ -460,20 +459,7 @@ def test_a_worker_whose_work_was_given_up_by_another_settles_nothing(rig: Rig) -
         rig.execute("UPDATE integrations SET state = 'active'")
 
     rig.ask(Kind.SYNC)
-    upstream = _Disturbed(rig, let_go)
-    with transaction(rig.context.engine) as connection:
-        claim = claims.take(connection, kinds=[Kind.SYNC], now=rig.now, lease_seconds=90)
-        assert claim is not None
-        job = load(
-            connection,
-            rig.context.ring,
-            claim,
-            context=rig.context,
-            upstream=upstream,
-            now=rig.now,
-            is_over=lambda: False,
-        )
-    assert job is not None
+    job = rig.claimed(Kind.SYNC, upstream=_Disturbed(rig, let_go))
     assert isinstance(sync(job), GoOn)
     assert (rig.rows("SELECT path FROM documents"), rig.rows("SELECT * FROM sync_pages")) == ([], [])
     assert on_done(rig)["products"] == 3

@@ -18,9 +18,8 @@ from shared.upstream_work import Kind
 from tests.workers.sync.conftest import SHOP, Rig
 from workers.sync import shopify_token, token_lock
 from workers.sync.claims import Claim
-from workers.sync.job import Job, load
+from workers.sync.job import Job
 from workers.sync.shopify_token import ShopToken
-from workers.sync.upstream import Upstream
 
 LOGIN = "https://console.example.com/shopify/acme.myshopify.com/login?source=shopify"
 WAITERS = text("""
@@ -70,20 +69,7 @@ def open_alerts(rig: Rig) -> list[tuple[str, str, str]]:
 
 
 def job_of(rig: Rig) -> Job:
-    claim = Claim(new_id(), rig.integration, Kind.SYNC, 0, None, {})
-    upstream = Upstream(rig.context.settings, rig.context.client, clock=lambda: rig.now)
-    with transaction(rig.context.engine) as connection:
-        job = load(
-            connection,
-            rig.context.ring,
-            claim,
-            context=rig.context,
-            upstream=upstream,
-            now=rig.now,
-            is_over=lambda: False,
-        )
-    assert job is not None
-    return job
+    return rig.job(Claim(new_id(), rig.integration, Kind.SYNC, 0, None, {}))
 
 
 @pytest.fixture
