@@ -131,14 +131,17 @@ class Stack:
 
     # Processes
 
-    def heal(self) -> None:
-        """Start whatever does not run and return when all is ready: what a supervisor does after a crash."""
+    def heal(self, *, thoroughly: bool = False) -> None:
+        """Start whatever does not run and return when all is ready: what a supervisor does after a crash.
+
+        Thoroughly after a broker was killed: a worker whose acknowledgement it cut off ends of it, a while later.
+        """
         self.servers.wait()
         missing = [name for name in PROCESSES if not self.is_running(name)]
         for name in missing:
             self.spawn(name)
-        for name in missing:
-            self.wait_ready(name)
+        for name in PROCESSES if thoroughly else missing:
+            self.wait_ready(name, revive=thoroughly)
 
     def is_running(self, name: str) -> bool:
         """Whether the process that the Procfile calls `name` lives."""
@@ -157,11 +160,17 @@ class Stack:
                 out=out,
             )
 
-    def wait_ready(self, name: str) -> None:
-        """Return when the process does its work."""
+    def wait_ready(self, name: str, *, revive: bool = False) -> None:
+        """Return when the process does its work; `revive`: started anew should it end meanwhile."""
         claim = self._ingress_answers if name == "ingress" else self._beats if name == "beat" else None
+
+        def works() -> bool:
+            if revive and not self.is_running(name):
+                self.spawn(name)
+            return claim() if claim else self._pongs(name)
+
         try:
-            until(claim or (lambda: self._pongs(name)), START_SECONDS, what=f"{name} to be ready")
+            until(works, START_SECONDS, what=f"{name} to be ready")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.written(name)[-3000:]}") from None
 

@@ -47,7 +47,7 @@ def test_whatever_is_killed_every_accepted_webhook_is_accounted_for(
         until(lambda threshold=threshold: load.accepted >= threshold, what=f"webhooks to pass before {victim} dies")
         _kill(stack, victim)
     report = load.finish()
-    stack.heal()
+    stack.heal(thoroughly=True)
 
     assert len(report.accepted) == total
     assert set(report.refused) <= {503}
