@@ -74,6 +74,7 @@ WITH begun AS (
     FROM upstream_work w
     JOIN integrations i ON i.id = w.integration_id AND i.state <> 'active'
     WHERE w.state = 'running' OR w.progress IS NOT NULL
+       OR (w.kind = 'sync' AND EXISTS (SELECT 1 FROM sync_pages p WHERE p.integration_id = w.integration_id))
     FOR UPDATE OF w SKIP LOCKED
 ), pages AS (
     DELETE FROM sync_pages p USING begun WHERE p.integration_id = begun.integration_id AND begun.kind = 'sync'
@@ -83,7 +84,10 @@ SET state = 'waiting', due_at = LEAST(w.due_at, :now), claim_id = NULL, lease_un
     progress = NULL, progressed_at = NULL, asked_for = NULL, not_before = NULL, left_alone_until = NULL
 FROM begun WHERE w.integration_id = begun.integration_id AND w.kind = begun.kind
 """)
-_IS_ACTIVE: Final = text("SELECT 1 FROM integrations WHERE id = :integration_id AND state = 'active' FOR SHARE")
+# Who connects a shop anew locks it before its work, so its lock is not waited for here.
+_IS_ACTIVE: Final = text(
+    "SELECT 1 FROM integrations WHERE id = :integration_id AND state = 'active' FOR SHARE SKIP LOCKED"
+)
 
 
 class ClaimLost(CrossdockError):
@@ -190,7 +194,10 @@ def fail(
 
 
 def is_for_an_active(connection: Connection, claim: Claim) -> bool:
-    """Whether the claim's integration is active, which it stays until the transaction ends."""
+    """Whether the claim's integration is active, which it stays until the transaction ends.
+
+    False too while somebody else is changing it: then the claim's lease ends, and another finds out.
+    """
     return connection.execute(_IS_ACTIVE, {"integration_id": str(claim.integration_id)}).one_or_none() is not None
 
 

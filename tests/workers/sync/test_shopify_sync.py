@@ -427,6 +427,31 @@ def test_an_alert_that_a_sync_fails_ends_with_the_uninstall_that_was_its_reason(
     assert open_alerts(rig) == ["integration.uninstalled"]
 
 
+def test_what_was_read_before_the_shop_let_nobody_in_any_more_goes_with_it(rig: Rig) -> None:
+    rig.shop.add_products(3)
+    rig.ask(Kind.SYNC)
+    work(rig.context, clock=lambda: rig.now, upstream=_Disturbed(rig, rig.shop.throw_out))
+    assert rig.standing(Kind.SYNC)["state"] == "failed"
+    assert rig.rows("SELECT * FROM sync_pages") != []
+    leave(rig)
+    rig.run()
+    assert rig.rows("SELECT * FROM sync_pages") == []
+    assert rig.rows("SELECT 1 FROM upstream_work WHERE progress IS NOT NULL OR state = 'running'") == []
+
+
+def test_a_failure_does_not_wait_for_who_connects_the_shop_anew_and_is_told_once_they_have(rig: Rig) -> None:
+    rig.shop.throw_out()
+    rig.ask(Kind.SYNC)
+    with rig.context.engine.begin() as connecting:
+        connecting.execute(text("SELECT 1 FROM integrations FOR UPDATE"))
+        rig.run()
+        assert rig.standing(Kind.SYNC)["state"] == "running"
+    rig.forward(seconds=91)
+    rig.run()
+    assert rig.standing(Kind.SYNC)["state"] == "failed"
+    assert open_alerts(rig) == ["sync.failing"]
+
+
 def test_a_shop_that_leaves_while_its_sync_waits_and_comes_back_is_read_anew_and_whole(rig: Rig) -> None:
     rig.shop.add_products(3)
     rig.do(Kind.SYNC)
