@@ -31,8 +31,8 @@ def parse(body: bytes, what: str = "the body", *, with_nul: bool = False) -> tup
 
     Refused is what is no JSON, NaN and infinities among it; what JSON allows and no two readers take alike, such as a
     name that stands twice in an object and a number past every double; and a NUL or a lone surrogate in a text or a
-    name, which PostgreSQL cannot hold. An integer past 64 bits becomes its digits as text, and so does a
-    number with a point or an exponent that no double is.
+    name, which PostgreSQL cannot hold. An integer past 64 bits becomes its digits as text, and so does a number
+    with a point or an exponent that no double is.
 
     `with_nul` lets NULs through, for who has to see what was signed and stores nothing.
 

@@ -112,17 +112,6 @@ class Script:
         # socket may be told of its end before the script is, and complains that nobody closed it.
         weakref.finalize(self, _close, self._idle)
 
-    def run(self, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Call the script once; what it returns.
-
-        Raises:
-            QueueUnavailable: Valkey is down, slow, loading or full.
-        """
-        [answer] = self.run_all([Call(keys, args)])
-        if isinstance(answer, QueueUnavailable):
-            raise answer
-        return answer
-
     def run_all(self, calls: Sequence[Call]) -> list[Any]:
         """Call the script for each of `calls`, in their order and in one round trip, so with one fsync for all.
 

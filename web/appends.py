@@ -22,7 +22,7 @@ MOST_BYTES = 1_000_000
 
 class _Waiting(NamedTuple):
     arrival: Arrival
-    future: "asyncio.Future[Appended]"
+    future: "asyncio.Future[Appended | QueueUnavailable]"
     until: float  # on the loop's clock; past it its provider has waited long enough
 
 
@@ -36,13 +36,13 @@ class Appends:
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="appends", daemon=True).start()
 
-    def put(self, arrival: Arrival) -> "asyncio.Future[Appended]":
+    def put(self, arrival: Arrival) -> "asyncio.Future[Appended | QueueUnavailable]":
         """What will have become of this append, once it is fsynced.
 
-        Its exception may be QueueUnavailable: Valkey cannot take it, or has not within the patience. It may have been
-        taken all the same, and then the provider's retry is recognised as a repeat.
+        QueueUnavailable: Valkey cannot take it, or has not within the patience. It may have been taken all the same,
+        and then the provider's retry is recognised as a repeat.
         """
-        future: asyncio.Future[Appended] = self._loop.create_future()
+        future: asyncio.Future[Appended | QueueUnavailable] = self._loop.create_future()
         self._waiting.put(_Waiting(arrival, future, self._loop.time() + self._patience))
         return future
 
@@ -85,9 +85,5 @@ class Appends:
 
 def _tell(batch: list[_Waiting], found: list[Appended | QueueUnavailable]) -> None:
     for waiting, answer in zip(batch, found, strict=True):
-        if waiting.future.done():  # its request is gone
-            continue
-        if isinstance(answer, QueueUnavailable):
-            waiting.future.set_exception(answer)
-        else:
+        if not waiting.future.done():  # done: its request is gone
             waiting.future.set_result(answer)

@@ -10,19 +10,16 @@ large bodies, refusals, certificates that are to be fetched, and what is Flask's
 """
 
 import asyncio
-import contextlib
 import io
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from flask import Flask
-from werkzeug.wsgi import ClosingIterator
+from flask import Flask, Response
 
 from shared import logs
 from shared.directory import Listing
-from shared.errors import QueueUnavailable
 from shared.inbox import LARGE_BYTES
 from shared.providers.contract import Headers, Refusal
 from shared.settings import Settings
@@ -32,11 +29,25 @@ from web.answers import Answer
 from web.appends import Appends
 from web.bodies import Bodies, Incoming
 from web.certificates import NotKept
-from web.ingress import INTERNAL, UNAVAILABLE, Arrived, Ingress
+from web.ingress import INTERNAL, Arrived, Ingress
 
 Found = TypeVar("Found")
 
 _log = logs.get("ingress")
+# Of every request's environ; its body is read before, so there is none left to read.
+_SAME = {
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.input": io.BytesIO(),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
 
 
 class Scope(Protocol):
@@ -114,27 +125,15 @@ class Front:
         except NotKept:
             return await self._in_thread(self._of_wsgi, environ)
         if isinstance(judged, Arrived):
-            try:
-                judged = ingress.settle(judged, await self._appends.put(judged.arrival))
-            except QueueUnavailable:
-                judged = UNAVAILABLE
+            judged = ingress.settle(judged, await self._appends.put(judged.arrival))
         if isinstance(judged, Refusal):
             judged = await self._in_thread(ingress.refuse, judged, received, listing)
         return _ready(judged)
 
     def _of_wsgi(self, environ: dict[str, Any]) -> Ready:
         """The WSGI app's answer; in a thread."""
-        found: list[tuple[str, list[tuple[str, str]]]] = []
-        written: list[bytes] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], None]:
-            found.append((status, headers))
-            return written.append
-
-        with contextlib.closing(ClosingIterator(self._wsgi_app(environ, start_response))) as parts:
-            written += parts
-        status, headers = found[-1]
-        return Ready(int(status.partition(" ")[0]), headers, b"".join(written))
+        response = Response.from_app(self._wsgi_app, environ, buffered=True)
+        return Ready(response.status_code, list(response.headers), response.get_data())
 
     async def _in_thread(self, work: Callable[..., Found], *args: Any) -> Found:
         return await self._loop.run_in_executor(self._threads, work, *args)
@@ -159,22 +158,11 @@ def _headers(given: Any) -> Headers:
 
 def _environ(scope: Scope) -> dict[str, Any]:
     path, found = scope.path, _headers(scope.headers)
-    return {
+    return _SAME | {
         "REQUEST_METHOD": scope.method,
-        "SCRIPT_NAME": "",
         "PATH_INFO": path if path.isascii() else path.encode().decode("latin-1"),  # as WSGI has it
         "QUERY_STRING": scope.query_string,
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": found.get("host") or "localhost",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
         wsgi.HEADERS: found,
     }

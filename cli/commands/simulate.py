@@ -1,8 +1,8 @@
 """`crossdock simulate`: act as a provider.
 
 Comes in: a provider and a topic, and for a generic source its preset, which says what it is sent and in which form.
-Left behind: what the ingress took. Killed in the middle, it has sent what it has
-sent; every webhook has a delivery id of its own.
+Left behind: what the ingress took. Killed in the middle, it has sent what it has sent; every webhook has a delivery id
+of its own.
 """
 
 import asyncio

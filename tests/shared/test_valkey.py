@@ -1,12 +1,23 @@
 """A script over connections of its own."""
 
 import gc
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from shared import valkey
 from shared.errors import QueueUnavailable
+
+
+def run(script: valkey.Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """One call; what it returns, or its trouble raised."""
+    [answer] = script.run_all([valkey.Call(keys, args)])
+    if isinstance(answer, QueueUnavailable):
+        raise answer
+    return answer
+
 
 ADD = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 
@@ -14,45 +25,45 @@ ADD = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 def test_a_script_runs_whether_valkey_has_seen_it_or_not(queue):
     script = valkey.Script(queue, ADD)
     queue.script_flush()
-    assert script.run(keys=["n"], args=[2]) == 2
-    assert script.run(keys=["n"], args=[3]) == 5
+    assert run(script, keys=["n"], args=[2]) == 2
+    assert run(script, keys=["n"], args=[3]) == 5
     queue.script_flush()
-    assert script.run(keys=["n"], args=[1]) == 6
+    assert run(script, keys=["n"], args=[1]) == 6
 
 
 def test_many_threads_get_each_their_own_answer(queue):
     script = valkey.Script(queue, "return ARGV[1]")
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda number: script.run(keys=[], args=[number]), range(500)))
+        answers = list(pool.map(lambda number: run(script, keys=[], args=[number]), range(500)))
     assert answers == [b"%d" % number for number in range(500)]
     assert len(script._idle) <= 8
 
 
 def test_a_connection_that_valkey_closed_is_not_used_again(queue):
     script = valkey.Script(queue, ADD)
-    script.run(keys=["n"], args=[1])
+    run(script, keys=["n"], args=[1])
     queue.client_kill_filter(_type="normal", skipme=True)
-    assert script.run(keys=["n"], args=[1]) == 2
+    assert run(script, keys=["n"], args=[1]) == 2
 
 
 def test_a_script_that_fails_is_the_queue_unavailable_and_the_next_call_is_sound(queue):
     script = valkey.Script(queue, "return redis.call(ARGV[1], KEYS[1])")
     queue.set("n", "text")
     with pytest.raises(QueueUnavailable):
-        script.run(keys=["n"], args=["INCR"])
-    assert script.run(keys=["n"], args=["GET"]) == b"text"
+        run(script, keys=["n"], args=["INCR"])
+    assert run(script, keys=["n"], args=["GET"]) == b"text"
 
 
 def test_a_slow_answer_is_the_queue_unavailable_and_is_not_taken_for_the_next_ones(redis_url):
     client = valkey.connect(redis_url, timeout_seconds=0.05)
     script = valkey.Script(client, "return ARGV[1]")
-    assert script.run(keys=[], args=["first"]) == b"first"
+    assert run(script, keys=[], args=["first"]) == b"first"
     other = valkey.connect(redis_url)
     other.execute_command("CLIENT", "PAUSE", 200, "ALL")
     with pytest.raises(QueueUnavailable):
-        script.run(keys=[], args=["late"])
+        run(script, keys=[], args=["late"])
     other.execute_command("CLIENT", "UNPAUSE")
-    assert script.run(keys=[], args=["next"]) == b"next"
+    assert run(script, keys=[], args=["next"]) == b"next"
     client.close()
     other.close()
 
@@ -60,7 +71,7 @@ def test_a_slow_answer_is_the_queue_unavailable_and_is_not_taken_for_the_next_on
 def test_no_valkey_is_the_queue_unavailable(tmp_path):
     script = valkey.Script(valkey.connect(f"unix://{tmp_path}/none.sock"), ADD)
     with pytest.raises(QueueUnavailable):
-        script.run(keys=["n"], args=[1])
+        run(script, keys=["n"], args=[1])
 
 
 def test_many_calls_go_in_one_round_trip_and_each_has_its_own_answer(queue):
@@ -82,7 +93,7 @@ def test_a_script_that_is_garbage_closes_its_connections_before_their_sockets_ar
     gc.freeze()  # all that is no business of this test
     try:
         script = valkey.Script(valkey.connect(redis_url), "return 1")
-        script.run(keys=[], args=[])
+        run(script, keys=[], args=[])
         # The collector tells the oldest first, and this connection is younger than its socket.
         connection = script._idle.pop()
         younger = type(connection)(**script._pool.connection_kwargs)
